@@ -1,0 +1,83 @@
+"""The built book is complete and needs no network.
+
+    python .ci/check_book.py build/book/_build/html
+
+Jupyter Book exits with status 0 even when it builds nothing, so each page of _toc.yml is looked for; links between
+pages must lead somewhere; and no page may load a script, style or picture from elsewhere. Exits with status 1 on any
+finding.
+"""
+
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+# Elements that fetch what they point at while the page is shown; an <a href> is only a link.
+FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
+# <link> relations that only name another page.
+NAMES = {"canonical", "next", "prev", "search", "index", "author", "genindex"}
+
+
+class Page(HTMLParser):
+    """The addresses that one page fetches or links to, and its anchors."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.linked: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.linked.append(values["href"])
+        elif tag in FETCHED and FETCHED[tag] in values and not NAMES & set(values.get("rel", "").split()):
+            self.fetched.append(values[FETCHED[tag]])
+
+
+def toc_pages(entry: object) -> list[str]:
+    """All page names in a _toc.yml, in order."""
+    if isinstance(entry, list):
+        return [page for item in entry for page in toc_pages(item)]
+    if not isinstance(entry, dict):
+        return []
+    here = [entry[key] for key in ("root", "file") if key in entry]
+    return here + [page for value in entry.values() for page in toc_pages(value)]
+
+
+def page_findings(path: Path, pages: dict[Path, Page]) -> list[str]:
+    found = []
+    for address in pages[path].fetched + pages[path].linked:
+        parts = urlsplit(address)
+        if parts.scheme or parts.netloc:
+            if address in pages[path].fetched and parts.scheme != "data":
+                found.append(f"loads {address} from the network")
+            continue
+        target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+        if not target.exists():
+            found.append(f"points to {address}, which does not exist")
+        elif parts.fragment and target in pages and unquote(parts.fragment) not in pages[target].anchors:
+            found.append(f"points to {address}, which has no such anchor")
+    return found
+
+
+def main(html: Path) -> int:
+    wanted = [html / f"{name}.html" for name in toc_pages(yaml.safe_load(Path("_toc.yml").read_text(encoding="utf-8")))]
+    wanted.append(html / "index.html")
+    found = [f"{page}: not built" for page in wanted if not page.exists()]
+    pages = {
+        path.resolve(): Page(path) for path in html.rglob("*.html") if "_static" not in path.relative_to(html).parts
+    }
+    for path in pages:
+        found += [f"{path.relative_to(html.resolve())}: {finding}" for finding in page_findings(path, pages)]
+    print(*found, sep="\n", end="\n" if found else "")
+    print(f"{len(wanted)} pages wanted, {len(pages)} built, {len(found)} findings")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

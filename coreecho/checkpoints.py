@@ -1,0 +1,238 @@
+"""Weights on disk: this package's own checkpoints, the authors' and the published Kinetics-400 encoder (section 3).
+
+An own checkpoint is one safetensors file whose header says what the weights are: `CheckpointInfo`. Files of others are
+read with PyTorch's restricted unpickler and a short list of harmless types, so that nothing in them is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import nn
+
+from coreecho.clips import MEAN, SD
+from coreecho.errors import CheckpointError, SettingsError
+from coreecho.files import replace_file
+from coreecho.model import CoReEcho, LinearHead, MLPHead, R2Plus1D
+from coreecho.settings import ClipSettings, EncoderSettings, from_dict, to_dict
+from coreecho.uniformer import UniFormer
+from coreecho.weightfiles import State, fit, kind_of, read_weights, sha256
+
+FORMAT = 1
+"""Layout of the header; raised when an older file can no longer be understood."""
+HEADER = "coreecho"
+NOTICE = (
+    "Not a medical device. Made for apical four-chamber videos; the view is not verified. "
+    "The licence of the training data and of the weights applies."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointInfo:
+    """What a checkpoint's weights are and how they were made."""
+
+    origin: Literal["coreecho", "authors"] = "coreecho"
+    """This package's own file, or one that the paper's authors published."""
+    backbone: Literal["uniformer", "r2plus1d"] = "uniformer"
+    """Encoder class."""
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    """Scale of the encoder, if it is a UniFormer."""
+    head: Literal["mlp", "linear"] = "mlp"
+    """Regressor."""
+    head_hidden: int | None = None
+    """Hidden units of the MLP head."""
+    head_dropout: float = 0.4
+    """Dropout of the MLP head."""
+    task: Literal["ef", "mi"] = "ef"
+    """EF in percent, or the logit of a myocardial infarction."""
+    clip: ClipSettings | None = None
+    """Shape of the clips it was trained on."""
+    fps: float | None = None
+    """Frames per second of the training videos."""
+    training_data: str
+    """Name of the training data, such as "EchoNet-Dynamic" or "phantom demo"."""
+    mean: tuple[float, float, float] = MEAN
+    """Channel means that clips are normalised with, on the 0-1 scale."""
+    sd: tuple[float, float, float] = SD
+    """Channel standard deviations that clips are normalised with."""
+    licence: str = "Apache-2.0"
+    """Licence of the weights."""
+    notice: str = NOTICE
+    """What everyone who uses the weights should know."""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    """Run, commit, versions, times: whatever the maker wrote down."""
+    dropped: tuple[str, ...] = ()
+    """Weights in the file that the model has no use for and that were left out."""
+
+
+DESCRIPTION = ("training_data", "fps", "mean", "sd", "licence", "provenance")
+
+
+def save(model: CoReEcho, path: str | Path, description: Mapping[str, Any]) -> CheckpointInfo:
+    """Write one safetensors file, all or nothing; what can be read off the model is added to the description.
+
+    Args:
+        model: The network; its clip shape and task are kept too.
+        path: File to write or replace.
+        description: ``training_data`` and, if known, ``fps``, ``mean``, ``sd``, ``licence``, ``provenance``.
+
+    Raises:
+        CheckpointError: If the description does not fit.
+        CoReEchoError: If the file cannot be written; what was there before is left as it was.
+    """
+    path = Path(path)
+    if unknown := sorted(set(description) - set(DESCRIPTION)):
+        raise CheckpointError(f"a checkpoint has no field {unknown[0]!r}; it takes {', '.join(DESCRIPTION)}")
+    head = model.head
+    facts: dict[str, Any] = {
+        **description,
+        "backbone": "r2plus1d" if isinstance(model.encoder, R2Plus1D) else "uniformer",
+        "encoder": to_dict(model.encoder.settings if isinstance(model.encoder, UniFormer) else EncoderSettings()),
+        "head": "mlp" if isinstance(head, MLPHead) else "linear",
+        "task": model.task,
+        "clip": model.clip and to_dict(model.clip),
+    }
+    if isinstance(head, MLPHead):
+        facts |= {"head_hidden": head.hidden, "head_dropout": head.dropout}
+    info = _info(facts, path)
+    header = {HEADER: json.dumps({"format": FORMAT, **to_dict(info)})}
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    replace_file(path, lambda partial: partial.write_bytes(to_bytes(state, header)))
+    return info
+
+
+def load(path: str | Path) -> tuple[CoReEcho, CheckpointInfo]:
+    """A trained model in eval mode on the CPU, and what its file says about it; the kind is told by the content.
+
+    Args:
+        path: An own checkpoint, or the authors' (``model`` and ``regressor`` in a PyTorch file).
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, of another kind or of another architecture.
+    """
+    path = Path(path)
+    model, info, state = _open_own(path) if kind_of(path) == "safetensors" else _open_authors(path)
+    fit(model, state, path)
+    return model.eval(), info
+
+
+def read_info(path: str | Path) -> CheckpointInfo:
+    """The header of an own checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged or no own checkpoint.
+    """
+    path = Path(path)
+    if kind_of(path) != "safetensors":
+        raise CheckpointError(f"{path} is a PyTorch file and has no description; open it with load()")
+    return _read_own(path, weights=False)[0]
+
+
+def load_k400(encoder: UniFormer, path: str | Path) -> tuple[str, ...]:
+    """Put the published Kinetics-400 weights (``uniformer_small_k400_16x8.pth``) into an encoder of the paper's size.
+
+    The file must be a bare state dict with exactly the 331 published keys; its 400-way head is left out where the
+    encoder has none.
+
+    Args:
+        encoder: A `coreecho.uniformer.uniformer_small` without a head, or with 400 classes.
+        path: The file.
+
+    Returns:
+        Names of the weights that were left out.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged or of another architecture.
+    """
+    path = Path(path)
+    state = read_weights(path)["weights"]
+    dropped: list[str] = []
+    if isinstance(encoder.head, nn.Identity):
+        dropped = [key for key in ("head.weight", "head.bias") if state.pop(key, None) is not None]
+        if len(dropped) < 2:
+            raise CheckpointError(
+                f"{path} lacks head.weight or head.bias, so it is not the published Kinetics-400 file; "
+                "get uniformer_small_k400_16x8.pth from the UniFormer model zoo"
+            )
+    fit(encoder, state, path)
+    return tuple(dropped)
+
+
+def load_r2plus1d(encoder: R2Plus1D, path: str | Path) -> tuple[str, ...]:
+    """Put torchvision's r2plus1d_18 weights (a bare state dict) into AdaCon's encoder, without their classifier.
+
+    Returns:
+        Names of the weights that were left out.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged or of another architecture.
+    """
+    state = read_weights(Path(path))["weights"]
+    dropped = tuple(key for key in state if key.startswith("fc."))
+    fit(encoder.net, {key: value for key, value in state.items() if key not in dropped}, Path(path))
+    return dropped
+
+
+def _open_own(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
+    info, state = _read_own(path, weights=True)
+    try:
+        encoder = R2Plus1D() if info.backbone == "r2plus1d" else UniFormer(info.encoder, num_classes=0)
+    except SettingsError as error:
+        raise CheckpointError(f"{path} describes an impossible network: {error}") from None
+    width = encoder.width
+    head = LinearHead(width) if info.head == "linear" else MLPHead(width, info.head_dropout, info.head_hidden)
+    return CoReEcho(encoder, head, task=info.task, clip=info.clip), info, state
+
+
+def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
+    content = read_weights(path)
+    weights, regressor = content["weights"], content["regressor"]
+    if regressor is None:
+        raise CheckpointError(
+            f"{path} holds an encoder without a regressor, so it predicts no EF; use it as initial weights "
+            "(coreecho.checkpoints.load_k400), or open a checkpoint with both"
+        )
+    dropped = tuple(key for key in weights if key.startswith("head."))
+    state = {f"encoder.{key}": value for key, value in weights.items() if key not in dropped}
+    state |= {f"head.{key}": value for key, value in regressor.items()}
+    numbers = {key: float(content[key]) for key in ("epoch", "best_error") if np.size(content.get(key, ())) == 1}
+    info = CheckpointInfo(
+        origin="authors",
+        clip=ClipSettings(),
+        fps=50.0,
+        training_data="EchoNet-Dynamic",
+        licence="CC BY-NC 4.0",
+        provenance={"file": path.name, "sha256": sha256(path), **numbers},
+        dropped=dropped,
+    )
+    width = info.encoder.widths[-1]
+    return CoReEcho(UniFormer(info.encoder, num_classes=0), MLPHead(width), clip=info.clip), info, state
+
+
+def _read_own(path: Path, *, weights: bool) -> tuple[CheckpointInfo, State]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
+            state = {key: file.get_tensor(key) for key in file.keys()} if weights else {}  # noqa: SIM118
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
+    if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
+        raise CheckpointError(
+            f"{path} is a safetensors file without a description of format {FORMAT}; "
+            "it must be written by coreecho.checkpoints.save of this version"
+        )
+    return _info(header, path), state
+
+
+def _info(facts: Mapping[str, Any], path: Path) -> CheckpointInfo:
+    try:
+        return from_dict(CheckpointInfo, dict(facts))
+    except SettingsError as error:
+        raise CheckpointError(f"the description of {path} does not fit: {error}") from None

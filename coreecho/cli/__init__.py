@@ -1,0 +1,41 @@
+"""The command line: ``coreecho data | train | runs | notebook | demo | predict``.
+
+Exit status 0: done; 2: something that the user can mend, said in a line or two on stderr; 130: interrupted. With
+``--json`` one JSON document is all that stdout gets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from coreecho import __version__
+from coreecho.cli import data, demo, notebook, predict, runs, train
+from coreecho.errors import CoReEchoError
+
+COMMANDS = (data, train, runs, notebook, demo, predict)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each command's module adds its own."""
+    parser = argparse.ArgumentParser(prog="coreecho", description="The reproducible companion of the CoReEcho paper.")
+    parser.add_argument("--version", action="version", version=f"coreecho {__version__}")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        module.add_parser(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except CoReEchoError as error:
+        print(f"coreecho {arguments.command}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"coreecho {arguments.command}: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    return status

@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from coreecho.profiles import PROFILES, get_profile
+from coreecho.runs import Place
+from coreecho.settings import Profile, override
+
+Commands = Any
+"""argparse's sub-parser registry, whose class is private."""
+
+
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    """``--profile`` and ``--set``."""
+    parser.add_argument("--profile", default="demo", help=f"scale: {', '.join(PROFILES)} (default: demo)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="change a field of the profile, such as shared.epochs=3; the run gets a key of its own",
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Where data and records are, and on what to compute."""
+    parser.add_argument("--data-root", type=Path, help="paper profile: folder with echonet/ and weights/")
+    parser.add_argument("--runs-dir", type=Path, help="records and checkpoints (default: runs/ of the project)")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(default: auto)")
+    parser.add_argument("--workers", type=int, default=0, help="loader processes (default: 0)")
+    parser.add_argument("--skip-bad", action="store_true", help="leave unusable rows of the list file out")
+
+
+def profile_of(arguments: argparse.Namespace) -> Profile:
+    """The profile that the options name, with its overrides."""
+    return override(get_profile(arguments.profile), arguments.set)
+
+
+def place_of(arguments: argparse.Namespace) -> Place:
+    """The place that the options name."""
+    return Place(
+        data_root=arguments.data_root,
+        runs_dir=arguments.runs_dir,
+        device=arguments.device,
+        workers=arguments.workers,
+        skip_bad=arguments.skip_bad,
+    )

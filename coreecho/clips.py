@@ -1,0 +1,96 @@
+"""From a video's frames to clip tensors: sampling, padding, augmentation, normalisation (section 2.2, 3; gaps A).
+
+Items are uint8; normalisation happens per batch on the device. Where a clip starts and how it is cropped is a function
+of (seed, epoch, video, view) alone, so that neither the order of videos nor the number of loader workers matters.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from coreecho.settings import ClipSettings
+
+Frames = npt.NDArray[np.uint8]
+
+MEAN = (0.12741163, 0.1279413, 0.12912785)
+"""EchoNet-Dynamic's channel means on the 0-1 scale, red, green, blue (published code; not in the paper)."""
+SD = (0.19557191, 0.19562256, 0.1965878)
+"""The standard deviations that belong to `MEAN`."""
+GREY = tuple(round(255 * mean) for mean in MEAN)
+"""The nearest byte to the mean: what padding "grey" fills with (off by 0.2 levels at most)."""
+START_STREAM, CROP_STREAM = 0, 1000
+"""Streams of `generator` from which clip starts and crops are drawn; the view's number is added."""
+
+StartRule = Callable[[str, int, int], Sequence[int]]
+"""(video, its number of frames, epoch) -> start frames of the clips to cut."""
+
+
+def generator(seed: int, epoch: int, video: str, stream: int) -> np.random.Generator:
+    """The random stream that belongs to these four and to nothing else."""
+    return np.random.default_rng([seed, epoch, zlib.crc32(video.encode()), stream])
+
+
+def legal_starts(frames: int, clip: ClipSettings) -> int:
+    """How many start frames (0, 1, ...) a video of ``frames`` frames has, after extension to the minimum length.
+
+    The published rule: short videos are extended to frames x stride (144), not to the span of a clip (141), so every
+    video has at least ``stride`` starts.
+    """
+    return max(frames, clip.minimum_length) - clip.span + 1
+
+
+def cut(video: Frames, start: int, clip: ClipSettings, fill: Sequence[int] = (0, 0, 0)) -> Frames:
+    """The clip of ``video`` (T, H, W, 3) from frame ``start`` on; frames past the end have the colour ``fill``."""
+    wanted = start + clip.stride * np.arange(clip.frames)
+    inside = wanted < len(video)
+    out = np.empty((clip.frames, *video.shape[1:]), np.uint8)
+    out[inside] = video[wanted[inside]]
+    out[~inside] = fill
+    return out  # (clip.frames, H, W, 3)
+
+
+def pad_crop(clip: Frames, pad: int, rng: np.random.Generator, fill: Sequence[int] = (0, 0, 0)) -> Frames:
+    """Pads ``clip`` (T, H, W, 3) by ``pad`` pixels on each side and crops back, at one place for all frames.
+
+    The offset is uniform over 0..2 pad, both ends included, on each axis (supplementary Table 1).
+    """
+    top, left = rng.integers(0, 2 * pad + 1, size=2) - pad
+    height, width = clip.shape[1:3]
+    out = np.empty_like(clip)
+    out[:] = fill
+    out[:, max(-top, 0) : height - max(top, 0), max(-left, 0) : width - max(left, 0)] = clip[
+        :, max(top, 0) : height + min(top, 0), max(left, 0) : width + min(left, 0)
+    ]
+    return out
+
+
+def fit(frames: Frames, size: int) -> Frames:
+    """Frames (T, H, W, 3) at size x size; other sizes are squashed to the square, as the paper did for CAMUS."""
+    if frames.shape[1:3] == (size, size):
+        return frames
+    return np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames])
+
+
+def normalise(clips: Tensor) -> Tensor:
+    """Bytes (B, 3, T, H, W) to float32 with the published mean 0 and standard deviation 1 per channel."""
+    shape = (1, 3, 1, 1, 1)
+    mean = torch.tensor(MEAN, device=clips.device).mul(255).view(shape)
+    scale = torch.tensor(SD, device=clips.device).mul(255).view(shape)
+    return (clips.float() - mean) / scale
+
+
+def random_starts(clip: ClipSettings, count: int, seed: int) -> StartRule:
+    """Independent uniform starts for ``count`` views, drawn anew each epoch; views may coincide (section 2.2)."""
+
+    def starts(video: str, frames: int, epoch: int) -> list[int]:
+        legal = legal_starts(frames, clip)
+        return [int(generator(seed, epoch, video, START_STREAM + view).integers(legal)) for view in range(count)]
+
+    return starts

@@ -1,0 +1,181 @@
+"""EchoNet-Dynamic's folder: ``FileList.csv``, ``VolumeTracings.csv`` and ``Videos/*.avi``.
+
+The phantom writes the same layout, so both are read by this module. A video is used when it is listed, exists, and has
+tracings on at least two frames (the rule behind the paper's 1,276 test videos); untraced ones are dropped and counted,
+anything else that is wrong with a row is an error, since it would silently change the numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from coreecho.datasets.study import SPLITS, Dataset, Split, Study
+from coreecho.errors import DataError
+
+LIST_FILE, TRACING_FILE, VIDEO_FOLDER = "FileList.csv", "VolumeTracings.csv", "Videos"
+_LIST_COLUMNS = ("FileName", "EF", "Split")
+_VOLUME_TOLERANCE = 0.05
+"""EF points by which the listed EF may differ from 100(EDV-ESV)/EDV; the real list agrees to 1e-7."""
+
+
+def read_echonet(root: Path, *, skip_bad: bool = False) -> Dataset:
+    """Reads the lists of an EchoNet-Dynamic folder, real or phantom; no video is opened.
+
+    Args:
+        root: the folder that holds ``FileList.csv``, or one above it (doubled unzip folders).
+        skip_bad: drop rows whose video is missing or whose label is unusable instead of refusing the folder. The
+            dropped rows change the data set's fingerprint, and so the key of every run on it.
+
+    Returns:
+        The usable studies in list order, and the dropped ones by reason (untraced, missing, bad label).
+
+    Raises:
+        DataError: the folder, a file, a column or a row is not what the format says; the message names it.
+    """
+    root = find_root(root)
+    rows = _read_list(root)
+    files = {path.stem.lower(): path for path in _video_folder(root).iterdir() if path.suffix.lower() == ".avi"}
+    traced = _traced_twice(root)
+    untraced = {row.id for row in rows.itertuples() if row.id.lower() not in traced}
+    missing = {row.id for row in rows.itertuples() if row.id.lower() not in files} - untraced
+    bad = {row.id: row.problem for row in rows.itertuples() if row.problem and row.id not in untraced}
+    if (missing or bad) and not skip_bad:
+        raise DataError(_complaint(root, missing, bad))
+    left_out = untraced | missing | bad.keys()
+    studies = tuple(
+        Study(id=row.id, path=files[row.id.lower()], label=float(row.EF), split=row.split)
+        for row in rows.itertuples()
+        if row.id not in left_out
+    )
+    dropped = {"untraced": sorted(untraced), "missing": sorted(missing), "bad label": sorted(bad)}
+    return Dataset(
+        name="echonet",
+        root=root,
+        studies=studies,
+        dropped={reason: tuple(names) for reason, names in dropped.items() if names},
+    )
+
+
+def find_root(folder: Path) -> Path:
+    """The folder at or up to three levels below ``folder`` that holds the list file.
+
+    Raises:
+        DataError: there is none, or there are several; the message says what was looked for and found.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; give the one that holds {LIST_FILE} and {VIDEO_FOLDER}/")
+    for depth in range(4):
+        found = sorted(path.parent for path in folder.glob("*/" * depth + LIST_FILE))
+        if len(found) > 1:
+            raise DataError(f"{folder}: several data sets below it ({', '.join(map(str, found[:3]))}); name one")
+        if found:
+            return found[0]
+    raise DataError(f"{folder}: holds no {LIST_FILE} (looked three levels deep); give EchoNet-Dynamic's folder")
+
+
+def _video_folder(root: Path) -> Path:
+    """``Videos/``, or the root itself where the videos lie beside the lists."""
+    for folder in (root / VIDEO_FOLDER, root):
+        if folder.is_dir() and any(path.suffix.lower() == ".avi" for path in folder.iterdir()):
+            return folder
+    raise DataError(f"{root}: no .avi file in {VIDEO_FOLDER}/ or beside {LIST_FILE}; unpack the videos there")
+
+
+def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; it comes with the data set, beside {LIST_FILE}")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (ValueError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from None
+    table.columns = table.columns.str.strip()
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise DataError(
+            f"{path}: no column {', '.join(missing)}; found {', '.join(map(str, table.columns[:12])) or 'none'}"
+        )
+    return table
+
+
+def _stem(names: pd.Series[str]) -> pd.Series[str]:
+    return names.str.strip().str.replace(r"(?i)\.avi$", "", regex=True)
+
+
+def _read_list(root: Path) -> pd.DataFrame:
+    """The list with columns id, EF (float), split and problem (text, empty when the row is good)."""
+    path = root / LIST_FILE
+    table = _read_csv(path, _LIST_COLUMNS)
+    table["id"] = _stem(table["FileName"])
+    repeated = table["id"].str.lower().duplicated()
+    if repeated.any():
+        raise DataError(f"{path}: {table['id'][repeated].iloc[0]} is listed twice; each video must have one row")
+    table["split"] = table["Split"].str.strip().str.lower()
+    if table["split"].str.fullmatch(r"\d+").all():
+        folds = ", ".join(sorted(set(table["split"])))
+        raise DataError(
+            f"{path}: Split holds fold numbers ({folds}), as in EchoNet-Pediatric, not TRAIN, VAL and TEST; "
+            "replace them by the split you want"
+        )
+    unknown = ~table["split"].isin(SPLITS)
+    if unknown.any():
+        raise DataError(
+            f"{path}: row {_row(table, unknown)}: Split is {table['Split'][unknown].iloc[0]!r}; "
+            "it must be TRAIN, VAL or TEST"
+        )
+    table["problem"] = [_label_problem(row) for row in table.to_dict("records")]
+    table["EF"] = pd.to_numeric(table["EF"], errors="coerce")
+    return table
+
+
+def _row(table: pd.DataFrame, mask: pd.Series[bool]) -> int:
+    """Line of the file (the header is line 1) of the first row in the mask."""
+    return int(mask.to_numpy().argmax()) + 2
+
+
+def _label_problem(row: dict[str, str]) -> str:
+    """What is wrong with the EF of a row, in words, or nothing."""
+    ef = _number(row["EF"])
+    if ef is None:
+        return f"EF is {row['EF']!r}, not a number" if row["EF"].strip() else "EF is empty"
+    if not 0 <= ef <= 100:
+        return f"EF {ef:g} lies outside 0-100 %"
+    volumes = _number(row.get("EDV", "")), _number(row.get("ESV", ""))
+    if volumes[0] is not None and volumes[1] is not None and volumes[0] > 0:
+        from_volumes = 100 * (volumes[0] - volumes[1]) / volumes[0]
+        if abs(from_volumes - ef) > _VOLUME_TOLERANCE:
+            return f"EF {ef:g} is not 100(EDV-ESV)/EDV = {from_volumes:.4g}"
+    elif 0 < ef < 1:
+        return f"EF {ef:g} looks like a fraction; it must be in percent"
+    return ""
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def _traced_twice(root: Path) -> set[str]:
+    """Lower-case names of the videos with tracings on at least two frames."""
+    table = _read_csv(root / TRACING_FILE, ("FileName", "Frame"))
+    table["id"] = _stem(table["FileName"]).str.lower()
+    table["Frame"] = pd.to_numeric(table["Frame"], errors="coerce")
+    frames = table.dropna(subset="Frame").groupby("id")["Frame"].nunique()
+    return set(frames.index[frames >= 2])
+
+
+def _complaint(root: Path, missing: set[str], bad: dict[str, str]) -> str:
+    parts = []
+    if bad:
+        parts.append("; ".join(f"{name}: {problem}" for name, problem in list(bad.items())[:6]))
+    if missing:
+        names = ", ".join(sorted(missing)[:6])
+        parts.append(f"{len(missing)} listed videos are not on disk ({names}{', …' if len(missing) > 6 else ''})")
+    return f"{root / LIST_FILE}: {'; '.join(parts)}. Mend the list, or leave these rows out with --skip-bad"
+
+
+__all__ = ["LIST_FILE", "TRACING_FILE", "VIDEO_FOLDER", "Split", "find_root", "read_echonet"]

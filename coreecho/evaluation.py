@@ -1,0 +1,249 @@
+"""Every metric of every table, from saved predictions (section 4.1; gaps B and C).
+
+Predictions are saved one row per clip: ``video`` (name), ``clip`` and ``start`` (numbers), ``label`` and ``prediction``
+(EF in percent). Clips of a video are averaged first and metrics come after; the mean of clip-wise metrics differs.
+
+Intervals describe which patients happened to be in the test set. With several seeds a metric is computed per seed and
+then averaged over seeds; one draw of patients serves all seeds and both systems of a comparison. How much training
+itself scatters is told apart, by `seed_summary`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from coreecho.errors import DataError
+
+Array = NDArray[np.float64]
+
+COLUMNS = ("video", "clip", "start", "label", "prediction")
+METRICS = ("mae", "rmse", "r2")
+# Resamples whose patient counts are held in memory at once.
+CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class RegressionMetrics:
+    """Point values on one test set."""
+
+    mae: float
+    """Mean absolute error in EF points."""
+    rmse: float
+    """Square root of the mean squared error in EF points."""
+    r2: float
+    """1 - SSE/SST, the paper's R2, as a fraction."""
+    r2_correlation: float
+    """Squared Pearson correlation, the R2 of some earlier works; NaN where all predictions are equal."""
+    n: int
+    """Number of videos."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A metric on the whole test set, averaged over seeds, with its percentile bootstrap interval over patients."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Difference(Interval):
+    """A metric of system a minus that of system b, with its paired bootstrap interval over patients."""
+
+    p: float
+    """Two-sided bootstrap p: twice the smaller share of resampled differences on one side of 0."""
+
+
+@dataclass(frozen=True)
+class SeedSummary:
+    """Scatter of a metric over seeds: mean, sample SD (ddof 1; NaN for one seed), number, all values in order."""
+
+    mean: float
+    sd: float
+    n: int
+    values: tuple[float, ...]
+
+
+def average_clips(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Average the predictions of each video's clips.
+
+    Args:
+        predictions: one row per clip with the columns of `COLUMNS`.
+
+    Returns:
+        One row per video in order of name: ``video``, ``label``, ``prediction``.
+
+    Raises:
+        DataError: a column or all rows are missing, a value is not finite, a clip appears twice, or the clips of a
+            video carry different labels.
+    """
+    missing = [name for name in COLUMNS if name not in predictions.columns]
+    if missing:
+        raise DataError(f"predictions lack the column {missing[0]!r}; expected {', '.join(COLUMNS)}")
+    if predictions.empty:
+        raise DataError("the table of predictions is empty: nothing to evaluate; run the evaluation again")
+    videos = predictions["video"]
+    for name in ("label", "prediction"):
+        bad = videos[~np.isfinite(predictions[name].to_numpy(dtype=np.float64))]
+        if len(bad):
+            raise DataError(f"{len(bad)} rows have no finite {name}, first of video {bad.iloc[0]!r}; train it again")
+    twice = videos[predictions.duplicated(["video", "clip"])]
+    if len(twice):
+        raise DataError(f"{len(twice)} clips appear twice, the first of video {twice.iloc[0]!r}; keep one row each")
+    groups = predictions.groupby("video", sort=True)
+    torn = groups["label"].nunique() > 1
+    if torn.any():
+        raise DataError(f"clips of video {torn.idxmax()!r} carry different labels; a video has one EF")
+    return groups.agg(label=("label", "first"), prediction=("prediction", "mean")).reset_index()
+
+
+def regression_metrics(labels: ArrayLike, predictions: ArrayLike) -> RegressionMetrics:
+    """Point metrics by scikit-learn.
+
+    Args:
+        labels: (N,) true EF in percent.
+        predictions: (N,) predicted EF in percent.
+
+    Raises:
+        DataError: fewer than two videos, equal labels, lengths that differ, or values that are not finite.
+    """
+    y, rows = _checked(labels, predictions)
+    if len(rows) != 1:
+        raise DataError(f"expected predictions of one seed, found {len(rows)}; score each seed by itself")
+    p = rows[0]
+    return RegressionMetrics(
+        mae=float(mean_absolute_error(y, p)),
+        rmse=float(root_mean_squared_error(y, p)),
+        r2=float(r2_score(y, p)),
+        r2_correlation=float(np.corrcoef(y, p)[0, 1] ** 2) if np.ptp(p) > 0 else float("nan"),
+        n=len(y),
+    )
+
+
+def bootstrap(
+    labels: ArrayLike, predictions: ArrayLike, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Percentile bootstrap over patients of each metric, averaged over seeds.
+
+    Args:
+        labels: (N,) true EF in percent.
+        predictions: (S, N) or (N,) predicted EF in percent of S seeds.
+        resamples: number of bootstrap draws.
+        seed: seed of the draws.
+        level: coverage of the interval.
+
+    Returns:
+        An interval for each of `METRICS`. A draw of equal labels has no R2 and is left out of its interval.
+
+    Raises:
+        DataError: as `regression_metrics`.
+    """
+    y, p = _checked(labels, predictions)
+    values = _resampled(y, p, resamples, seed).mean(axis=1)  # (1 + R, 3)
+    ends = _percentiles(values[1:], level)
+    return {name: Interval(float(values[0, i]), *ends[i]) for i, name in enumerate(METRICS)}
+
+
+def paired_bootstrap(
+    labels: ArrayLike, a: ArrayLike, b: ArrayLike, *, resamples: int = 10_000, seed: int = 0, level: float = 0.95
+) -> dict[str, Difference]:
+    """Bootstrap of the difference of two systems on the same patients (metric of ``a`` minus metric of ``b``).
+
+    Args:
+        labels: (N,) true EF in percent.
+        a: (S, N) or (N,) predictions of the one system.
+        b: (S', N) or (N,) predictions of the other; the number of seeds may differ.
+        resamples: number of bootstrap draws, each used for both systems.
+        seed: seed of the draws.
+        level: coverage of the interval.
+
+    Returns:
+        A difference for each of `METRICS`. For errors negative favours ``a``, for R2 positive does.
+
+    Raises:
+        DataError: as `regression_metrics`.
+    """
+    y, pa = _checked(labels, a)
+    pb = _checked(labels, b)[1]
+    values = _resampled(y, np.concatenate([pa, pb]), resamples, seed)  # (1 + R, S + S', 3)
+    gaps = values[:, : len(pa)].mean(axis=1) - values[:, len(pa) :].mean(axis=1)  # (1 + R, 3)
+    ends, p = _percentiles(gaps[1:], level), [_two_sided(column) for column in gaps[1:].T]
+    return {name: Difference(float(gaps[0, i]), *ends[i], p=p[i]) for i, name in enumerate(METRICS)}
+
+
+def seed_summary(values: Sequence[float]) -> SeedSummary:
+    """Mean, sample SD, number and all values of one metric over seeds.
+
+    Raises:
+        DataError: no value, or one that is not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0 or not np.isfinite(array).all():
+        raise DataError(f"a summary over seeds needs at least one value, all finite; found {list(values)}")
+    sd = float(array.std(ddof=1)) if array.size > 1 else float("nan")
+    return SeedSummary(float(array.mean()), sd, int(array.size), tuple(float(value) for value in array))
+
+
+def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
+    """Labels (N,) and predictions (S, N) in double precision, or an error that names what is wrong."""
+    y = np.asarray(labels, dtype=np.float64)
+    p = np.atleast_2d(np.asarray(predictions, dtype=np.float64))
+    if y.ndim != 1 or p.ndim != 2 or p.shape[1] != y.size:
+        raise DataError(f"labels {y.shape} and predictions {p.shape} do not fit; expected (N,) and (S, N) or (N,)")
+    if y.size < 2:
+        raise DataError(f"{y.size} videos to evaluate; R2 needs at least two")
+    for name, values in (("labels", y), ("predictions", p)):
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            raise DataError(f"{len(bad)} {name} are not finite, the first at position {bad[0][-1]}; train it again")
+    if np.ptp(y) == 0:
+        raise DataError(f"all {y.size} labels equal {y[0]:g}: R2 is not defined; check the column the EF was read from")
+    return y, p
+
+
+def _draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each of n patients is drawn, in chunks (R, N) of at most `CHUNK` resamples."""
+    generator = np.random.default_rng(seed)
+    for first in range(0, resamples, CHUNK):
+        size = min(CHUNK, resamples - first)
+        drawn = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def _resampled(y: Array, p: Array, resamples: int, seed: int) -> Array:
+    """Metrics (1 + R, S, 3): on the patients as they are, then on each of R resamples."""
+    as_they_are = np.ones((1, len(y)))
+    return np.concatenate([_weighted_metrics(c, y, p) for c in (as_they_are, *_draws(len(y), resamples, seed))])
+
+
+def _weighted_metrics(counts: Array, y: Array, p: Array) -> Array:
+    """Metrics (R, S, 3) of S prediction rows under R rows of patient counts, by sums instead of by copies."""
+    n = counts.sum(axis=1, keepdims=True)  # (R, 1)
+    centred = y - y.mean()  # keeps the squares small, so that their difference keeps its digits
+    residuals = p - y  # (S, N)
+    absolute, squared = counts @ np.abs(residuals).T, counts @ (residuals**2).T  # (R, S)
+    sums = counts @ np.stack([centred, centred**2], axis=1)  # (R, 2)
+    total = (sums[:, 1] - sums[:, 0] ** 2 / n[:, 0])[:, None]  # (R, 1)
+    # A draw of equal labels leaves rounding noise in place of 0.
+    total = np.where(total > 1e-12 * (centred**2).sum(), total, np.nan)
+    return np.stack([absolute / n, np.sqrt(squared / n), 1 - squared / total], axis=2)
+
+
+def _percentiles(drawn: Array, level: float) -> list[tuple[float, float]]:
+    """Lower and upper end of each column of (R, 3)."""
+    ends = np.nanpercentile(drawn, [50 * (1 - level), 50 * (1 + level)], axis=0)  # (2, 3)
+    return [(float(low), float(high)) for low, high in ends.T]
+
+
+def _two_sided(drawn: Array) -> float:
+    """Two-sided bootstrap p of (R,) differences; never 0, since R draws cannot tell less than 2 / (R + 1) from 0."""
+    finite = drawn[np.isfinite(drawn)]
+    side = min(int((finite <= 0).sum()), int((finite >= 0).sum()))
+    return float(min(1.0, 2 * (side + 1) / (finite.size + 1)))

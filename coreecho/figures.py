@@ -1,0 +1,99 @@
+"""Plots of the book: one function per figure, labelled axes with units, colours that colour-blind readers can tell apart.
+
+Every figure function returns a matplotlib `Figure`; `save` writes it as PNG and SVG without a time stamp, so that the
+same data give the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from coreecho.files import replace_file
+from coreecho.records import Record
+from coreecho.tables import column_label, stack
+
+# Okabe and Ito's palette.
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "coreecho"}
+
+
+def predicted_against_listed(records: Mapping[str, Sequence[Record]]) -> Figure:
+    """One panel per system: each test video's predicted EF (mean over seeds) against the listed one, in percent."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3 * len(records), 3.3), layout="constrained")
+        panels = figure.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
+        for panel, (name, own) in zip(panels, records.items(), strict=True):
+            labels, predictions, _ = stack(own)
+            panel.plot([0, 100], [0, 100], color=GREY, linewidth=1, label="equal")
+            panel.scatter(labels, predictions.mean(axis=0), s=9, color=BLUE, alpha=0.6, linewidth=0, label="test video")
+            panel.set(title=f"{name.partition('/')[2]} ({len(own)} seeds)", xlabel="listed EF (%)", aspect="equal")
+            panel.set(xlim=(0, 100), ylim=(0, 100))
+        panels[0].set_ylabel("predicted EF (%)")
+        panels[-1].legend(frameon=False, loc="lower right")
+        figure.suptitle(column_label(next(iter(records.values()))[0]))
+    return figure
+
+
+def contact_sheet(
+    pairs: Sequence[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]], titles: Sequence[str], columns: int = 4
+) -> Figure:
+    """End-diastole beside end-systole of several studies.
+
+    Args:
+        pairs: grey or RGB pictures (H, W[, 3]) at end-diastole and end-systole.
+        titles: one per study.
+        columns: studies in a row.
+    """
+    rows = -(-len(pairs) // columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(2.4 * columns, 1.5 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for panel in panels:
+            panel.axis("off")
+        for panel, (diastole, systole), title in zip(panels, pairs, titles, strict=False):
+            gap = np.full_like(diastole[:, : max(1, diastole.shape[1] // 32)], 255)
+            panel.imshow(np.hstack([diastole, gap, systole]), cmap="gray", vmin=0, vmax=255)
+            panel.set_title(title, fontsize=8)
+    return figure
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Writes ``name.png`` and ``name.svg`` into ``folder``."""
+    replace_file(
+        folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    )
+    replace_file(folder / f"{name}.svg", lambda path: figure.savefig(path, format="svg", metadata={"Date": None}))
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Writes one PNG file, whatever the suffix of ``path``."""
+    replace_file(path, lambda partial: figure.savefig(partial, format="png", dpi=150, metadata={"Software": None}))
+
+
+def prediction(result: Prediction, shown: int = 8) -> Figure:
+    """The first clip's frames as the network saw them, and each clip's EF with their mean."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        pictures, plot = figure.subfigures(2, 1, height_ratios=(1, 1.4))
+        chosen = np.linspace(0, len(result.frames) - 1, shown).round().astype(int)
+        for panel, index in zip(pictures.subplots(1, shown), chosen, strict=True):
+            panel.imshow(result.frames[index])
+            panel.set_title(f"frame {index + 1} of {len(result.frames)}", fontsize=7)
+            panel.axis("off")
+        axes = plot.subplots()
+        timed = all(clip.start_seconds is not None for clip in result.clips)
+        starts = [clip.start_seconds if timed else clip.start for clip in result.clips]
+        axes.plot(starts, [clip.ef for clip in result.clips], "o", color=BLUE, label="clip")
+        axes.axhline(result.ef, color=ORANGE, linewidth=1.2, label=f"mean {result.ef:.1f} %")
+        axes.set(
+            xlabel="start of the clip (s)" if timed else "start of the clip (frame)", ylabel="EF (%)", ylim=(0, 100)
+        )
+        axes.legend(frameon=False)
+        figure.suptitle(f"{result.file}: trained on {result.training_data}; not a medical device", fontsize=8)
+    return figure

@@ -1,0 +1,166 @@
+"""One echo file in, its EF out: `predict`, with everything that was done to the picture said in notes.
+
+Two protocols. ``paper`` takes the frames as they are, as the paper did with EchoNet-Dynamic's already prepared files.
+``seconds``, for anything else, finds the ultrasound sector, blacks out all around it, keeps the aspect ratio, and
+resamples in time, so that a stride means the same number of seconds as in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from coreecho.checkpoints import CheckpointInfo, load
+from coreecho.clips import Frames, cut, normalise
+from coreecho.errors import CheckpointError
+from coreecho.model import CoReEcho
+from coreecho.protocols import protocol_starts
+from coreecho.settings import ClipSettings
+from coreecho.video import Video, read_video, resample_seconds, to_square
+
+ScanProtocol = Literal["auto", "paper", "seconds"]
+
+
+@dataclass(frozen=True)
+class ClipPrediction:
+    """One clip's EF and where in the file it lies."""
+
+    start: int
+    """First frame of the clip, in frames of the (resampled) video."""
+    start_seconds: float | None
+    """The same in seconds, where the frame rate is known."""
+    ef: float
+    """Predicted EF in percent."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The EF of one file, per clip and as their mean."""
+
+    file: str
+    """Name of the file, without its folder."""
+    ef: float
+    """Mean of the clips' predictions in percent."""
+    spread: float
+    """Standard deviation over the clips in EF points; 0 with one clip."""
+    clips: tuple[ClipPrediction, ...]
+    protocol: Literal["paper", "seconds"]
+    notes: tuple[str, ...]
+    """What was odd in the file and what was done about it, and what the checkpoint knows."""
+    training_data: str
+    """What the checkpoint was trained on."""
+    frames: Frames = field(repr=False)
+    """The first clip as the network saw it before normalisation, (T, H, W, 3) uint8."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready data, without pictures."""
+        return {
+            "file": self.file,
+            "ef": round(self.ef, 2),
+            "spread": round(self.spread, 2),
+            "clips": [
+                {"start": clip.start, "start_seconds": clip.start_seconds, "ef": round(clip.ef, 2)}
+                for clip in self.clips
+            ],
+            "protocol": self.protocol,
+            "training_data": self.training_data,
+            "notes": list(self.notes),
+        }
+
+
+def predict(
+    path: str | Path, checkpoint: str | Path, *, protocol: ScanProtocol = "auto", device: str = "cpu"
+) -> Prediction:
+    """The EF of one echo file.
+
+    Args:
+        path: AVI, MP4, GIF, DICOM or another file that `coreecho.video` reads; an apical four-chamber clip.
+        checkpoint: trained weights, this package's or the authors'.
+        protocol: ``auto`` chooses ``paper`` for a square AVI of the network's own size, else ``seconds``.
+        device: where to compute.
+
+    Returns:
+        EF per clip and their mean. Five evenly spaced clips are scored, fewer if the file is short.
+
+    Raises:
+        VideoError: the file is not a readable echo clip.
+        CheckpointError: the checkpoint cannot be used, or predicts something other than an EF.
+    """
+    model, info = load(checkpoint)
+    return predict_with(model.to(device), info, Path(path), protocol=protocol)
+
+
+def predict_with(model: CoReEcho, info: CheckpointInfo, path: Path, *, protocol: ScanProtocol = "auto") -> Prediction:
+    """As `predict`, with a model that is already loaded; for many files.
+
+    Raises:
+        VideoError: the file is not a readable echo clip.
+        CheckpointError: the model predicts something other than an EF.
+    """
+    if info.task != "ef":
+        raise CheckpointError(f"the checkpoint predicts {info.task!r}, not an EF; choose one trained on EF")
+    clip = info.clip or ClipSettings()
+    video = read_video(path)
+    chosen = _protocol(path, video, clip) if protocol == "auto" else protocol
+    prepared = _prepare(video, clip, info, chosen)
+    starts = list(protocol_starts("even5", clip)(path.name, len(prepared), 0))
+    clips = np.stack([cut(prepared.frames, start, clip) for start in starts])  # (V, T, H, W, 3)
+    outputs = _forward(model, clips)
+    notes = (*prepared.notes, *_warnings(prepared, clip, info, chosen))
+    return Prediction(
+        file=path.name,
+        ef=float(np.mean(outputs)),
+        spread=float(np.std(outputs)),
+        clips=tuple(
+            ClipPrediction(start, round(start / prepared.fps, 3) if prepared.fps else None, ef)
+            for start, ef in zip(starts, outputs, strict=True)
+        ),
+        protocol=chosen,
+        notes=tuple(dict.fromkeys(notes)),
+        training_data=info.training_data,
+        frames=clips[0],
+    )
+
+
+def _protocol(path: Path, video: Video, clip: ClipSettings) -> Literal["paper", "seconds"]:
+    ready = path.suffix.lower() == ".avi" and video.frames.shape[1:3] == (clip.size, clip.size)
+    return "paper" if ready else "seconds"
+
+
+def _prepare(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Video:
+    """The video on the network's grid: as it is, or with its sector cut out and its time resampled."""
+    if protocol == "paper":
+        return to_square(video, clip.size, fan=False)
+    square = to_square(video, clip.size)
+    return resample_seconds(square, info.fps) if info.fps and square.fps else square
+
+
+@torch.inference_mode()
+def _forward(model: CoReEcho, clips: Frames) -> list[float]:
+    device = next(model.parameters()).device
+    tensor = torch.from_numpy(np.ascontiguousarray(clips.transpose(0, 4, 1, 2, 3)))  # (V, 3, T, H, W)
+    outputs: list[float] = model(normalise(tensor.to(device))).float().cpu().tolist()
+    return outputs
+
+
+def _warnings(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:
+    """What a careful reader of the number should know."""
+    notes = []
+    rate = video.fps or info.fps
+    span = f"{clip.span} frames" + (f" ({clip.span / rate:.2f} s)" if rate else "")
+    if len(video) < clip.span:
+        length = f"{len(video)} frames" + (f" ({len(video) / rate:.2f} s)" if rate else "")
+        notes.append(f"short: {length}, a clip spans {span}; the rest was filled with black frames, as in training")
+    if video.fps is None:
+        notes.append("the file gives no frame rate: its frames were taken as they are")
+    elif protocol == "paper" and info.fps and abs(video.fps - info.fps) > 0.2 * info.fps:
+        notes.append(f"{video.fps:g} frames per second, trained on {info.fps:g}: a clip covers {span}")
+    if "phantom" in info.training_data:
+        notes.append("the checkpoint was trained on the phantom: it knows no real hearts, and its EF means nothing")
+    notes.append(info.notice)
+    return notes

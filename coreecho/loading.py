@@ -1,0 +1,146 @@
+"""Studies -> batches of uint8 clips: one decode per item, an epoch-indexed sampler, a bounded memory cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from coreecho.clips import CROP_STREAM, GREY, Frames, StartRule, cut, fit, generator, pad_crop
+from coreecho.datasets import Study
+from coreecho.settings import ClipSettings
+from coreecho.video import read_video
+
+CACHE_BYTES = 2 * 1024**3
+"""Decoded videos a data set keeps in memory, per loader process; beyond it they are read anew."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One video's clips and label, the unit of a batch."""
+
+    clips: Tensor  # (V, 3, T, H, W) uint8
+    label: float
+    video: str
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of B videos with V views each."""
+
+    clips: Tensor  # (B, V, 3, T, H, W) uint8
+    labels: Tensor  # (B,) float32
+    videos: tuple[str, ...]
+    starts: tuple[tuple[int, ...], ...]
+
+    @staticmethod
+    def collate(items: list[Item]) -> Batch:
+        """Stacks items that have the same number of views."""
+        return Batch(
+            clips=torch.stack([item.clips for item in items]),
+            labels=torch.tensor([item.label for item in items], dtype=torch.float32),
+            videos=tuple(item.video for item in items),
+            starts=tuple(item.starts for item in items),
+        )
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory, for the loader's ``pin_memory`` option."""
+        return Batch(self.clips.pin_memory(), self.labels.pin_memory(), self.videos, self.starts)
+
+
+class ClipDataset(TorchDataset[Item]):
+    """Studies -> items. Indexed by (epoch, index), so that loader workers need no state of their own.
+
+    Each video is decoded once per item, however many clips are cut from it, and only as far as they reach.
+    """
+
+    def __init__(
+        self,
+        studies: Sequence[Study],
+        clip: ClipSettings,
+        starts: StartRule,
+        *,
+        seed: int = 0,
+        augment: bool = False,
+        same_clip: bool = False,
+        padding: Literal["black", "grey"] = "black",
+    ) -> None:
+        """Cuts the clips that ``starts`` names; with ``same_clip`` the first one twice, cropped independently."""
+        self.studies, self.clip, self.starts = tuple(studies), clip, starts
+        self.seed, self.augment, self.same_clip = seed, augment, same_clip
+        self.fill = (0, 0, 0) if padding == "black" else GREY
+        self._cache: dict[str, Frames] = {}
+        self._cached_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.studies)
+
+    def __getitem__(self, key: tuple[int, int] | int) -> Item:
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        study = self.studies[index]
+        video = self._frames(study)
+        starts = tuple(self.starts(study.id, len(video), epoch))
+        if self.same_clip:
+            starts = (starts[0], starts[0])
+        views = []
+        for view, start in enumerate(starts):
+            clip = cut(video, start, self.clip, self.fill)
+            if self.augment and self.clip.pad:
+                clip = pad_crop(
+                    clip, self.clip.pad, generator(self.seed, epoch, study.id, CROP_STREAM + view), self.fill
+                )
+            views.append(clip)
+        clips = np.stack(views).transpose(0, 4, 1, 2, 3)  # (V, T, H, W, 3) -> (V, 3, T, H, W)
+        return Item(torch.from_numpy(np.ascontiguousarray(clips)), study.label, study.id, starts)
+
+    def _frames(self, study: Study) -> Frames:
+        frames = self._cache.get(study.id)
+        if frames is None:
+            frames = fit(read_video(study.path, min_frames=1).frames, self.clip.size)
+            if self._cached_bytes + frames.nbytes <= CACHE_BYTES:
+                self._cache[study.id] = frames
+                self._cached_bytes += frames.nbytes
+        return frames
+
+
+class EpochSampler(Sampler[list[tuple[int, int]]]):
+    """Batches of (epoch, index) keys in an order that is a function of (seed, epoch)."""
+
+    def __init__(self, length: int, batch_size: int, *, seed: int = 0, shuffle: bool, drop_last: bool) -> None:
+        """Batches over ``length`` items; set ``epoch`` before iterating."""
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        whole, rest = divmod(self.length, self.batch_size)
+        return whole if self.drop_last or not rest else whole + 1
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order = np.arange(self.length)
+        if self.shuffle:
+            order = generator(self.seed, self.epoch, "batch order", 0).permutation(self.length)
+        for first in range(0, len(self) * self.batch_size, self.batch_size):
+            yield [(self.epoch, int(index)) for index in order[first : first + self.batch_size]]
+
+
+def make_loader(
+    dataset: ClipDataset, batch_size: int, *, shuffle: bool = False, drop_last: bool = False, workers: int = 0
+) -> DataLoader[Batch]:
+    """A loader of `Batch` objects; set ``loader.batch_sampler.epoch`` before each pass over it."""
+    sampler = EpochSampler(len(dataset), batch_size, seed=dataset.seed, shuffle=shuffle, drop_last=drop_last)
+    return DataLoader(
+        dataset,
+        batch_sampler=sampler,  # type: ignore[arg-type]  # its keys are (epoch, index) pairs
+        collate_fn=Batch.collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )

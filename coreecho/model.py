@@ -1,0 +1,170 @@
+"""CoReEcho: an encoder and a shallow regressor on its embedding (section 2.1, figure 2).
+
+The paper's pair is UniFormer-S with `MLPHead`. `LinearHead` is what EchoCoTr and AdaCon put on theirs, and
+`R2Plus1D` is AdaCon's encoder. Every encoder has ``width``, the size C_E of its embeddings, and ``embed``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Literal
+
+from torch import Tensor, nn
+
+from coreecho.settings import ClipSettings, EncoderSettings, Recipe
+from coreecho.uniformer import UniFormer
+
+MEAN_EF = 55.6
+"""Where the last bias starts: about the mean EF of EchoNet-Dynamic's training videos, in percent."""
+
+
+class MLPHead(nn.Sequential):
+    """The paper's regressor: two normalised, regularised layers from the embedding to one number (section 2.1).
+
+    Args:
+        width: Size C_E of the embedding.
+        dropout: Probability before each of the two linear layers (0.4 in the paper).
+        hidden: Size of the hidden layer; the embedding's if none.
+        bias: First value of the last bias, in the label's unit.
+    """
+
+    def __init__(self, width: int, dropout: float = 0.4, hidden: int | None = None, bias: float = MEAN_EF) -> None:
+        hidden = hidden or width
+        last = nn.Linear(hidden, 1)
+        nn.init.constant_(last.bias, bias)
+        super().__init__(
+            nn.BatchNorm1d(width),
+            nn.Dropout(dropout),
+            nn.Linear(width, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            last,
+        )
+        self.width, self.hidden, self.dropout = width, hidden, dropout
+
+
+class LinearHead(nn.Linear):
+    """One linear layer from the embedding to one number (EchoCoTr's and AdaCon's regressor; linear probing).
+
+    Args:
+        width: Size C_E of the embedding.
+        bias: First value of the bias, in the label's unit.
+    """
+
+    def __init__(self, width: int, bias: float = MEAN_EF) -> None:
+        super().__init__(width, 1)
+        nn.init.constant_(self.bias, bias)
+
+
+class R2Plus1D(nn.Module):
+    """AdaCon's encoder: torchvision's R(2+1)D-18 without its classifier, embeddings of 512 numbers, random weights."""
+
+    width = 512
+
+    def __init__(self) -> None:
+        super().__init__()
+        from torchvision.models.video import r2plus1d_18  # here, because only one of the rival methods needs it
+
+        self.net: nn.Module = r2plus1d_18(weights=None)
+        self.net.fc = nn.Identity()
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Normalised clips (B, 3, T, H, W) to embeddings (B, 512)."""
+        out: Tensor = self.net(x)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same as `embed`."""
+        return self.embed(x)
+
+
+Encoder = UniFormer | R2Plus1D
+Head = MLPHead | LinearHead
+
+
+class CoReEcho(nn.Module):
+    """Encoder and head: a clip in, its EF out.
+
+    Args:
+        encoder: A module with ``width`` and ``embed``.
+        head: A module from (B, C_E) to (B, 1).
+        task: "ef" for an EF in percent; "mi" for the logit of a myocardial infarction.
+        clip: Shape of the clips that it was made for, or none if not known.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        head: Head,
+        *,
+        task: Literal["ef", "mi"] = "ef",
+        clip: ClipSettings | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.head, self.task, self.clip = encoder, head, task, clip
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path) -> CoReEcho:
+        """A trained model in eval mode, from a file of this package or of the authors.
+
+        What the file says about itself is returned by `coreecho.checkpoints.load`, which this calls. That module comes
+        later in the order of imports, so it is looked up only now.
+
+        Args:
+            path: Checkpoint; its kind is told by its content.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged or of another architecture.
+        """
+        model: CoReEcho = importlib.import_module("coreecho.checkpoints").load(path)[0]
+        return model
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Normalised clips (B, 3, T, H, W) to embeddings (B, C_E)."""
+        out: Tensor = self.encoder.embed(x)
+        return out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised clips (B, 3, T, H, W) to EF in percent (B,), or to logits (B,) if the task is "mi"."""
+        out: Tensor = self.head(self.embed(x))  # (B, 1)
+        return out.squeeze(1)
+
+
+def build_encoder(encoder: EncoderSettings, recipe: Recipe) -> Encoder:
+    """The recipe's encoder with random weights; ``encoder`` sets the scale of a UniFormer.
+
+    Raises:
+        SettingsError: If the settings are out of range.
+    """
+    return R2Plus1D() if recipe.backbone == "r2plus1d" else UniFormer(encoder, num_classes=0)
+
+
+def build_model(
+    encoder: EncoderSettings,
+    recipe: Recipe,
+    mean_label: float,
+    *,
+    task: Literal["ef", "mi"] = "ef",
+    clip: ClipSettings | None = None,
+) -> CoReEcho:
+    """The network of a run, with random weights.
+
+    Args:
+        encoder: Scale of the UniFormer.
+        recipe: Names the encoder class, the head and the head's dropout.
+        mean_label: First value of the head's last bias: the mean EF of the training videos in percent (0 for logits).
+        task: What the output means.
+        clip: Shape of the clips.
+
+    Raises:
+        SettingsError: If the settings are out of range.
+    """
+    body = build_encoder(encoder, recipe)
+    head: Head
+    if recipe.head == "linear":
+        head = LinearHead(body.width, mean_label)
+    else:
+        head = MLPHead(body.width, recipe.head_dropout, bias=mean_label)
+    return CoReEcho(body, head, task=task, clip=clip)

@@ -1,0 +1,127 @@
+"""Running the book's notebooks: parameters checked before any training, papermill behind one call.
+
+`execute` runs a notebook into a file of the user's; `refresh` runs one in place, from committed records, in the
+normalised form that is kept under version control.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from coreecho.errors import CoReEchoError, SettingsError
+from coreecho.files import project_root
+from coreecho.profiles import get_profile
+
+
+def folder() -> Path:
+    """Where the notebooks are."""
+    return project_root() / "notebooks"
+
+
+def names() -> list[str]:
+    """The notebooks that there are."""
+    return sorted(path.stem for path in folder().glob("*.py"))
+
+
+def source(name: str) -> Path:
+    """The notebook file called ``name``.
+
+    Raises:
+        SettingsError: no such notebook; the message lists those that exist.
+    """
+    path = folder() / f"{name}.ipynb"
+    if not path.is_file():
+        raise SettingsError(f"there is no notebook {name!r} in {folder()}; notebooks: {', '.join(names()) or 'none'}")
+    return path
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The parameters of a notebook and their default values, read from its cell tagged ``parameters``."""
+    cells = json.loads(source(name).read_text(encoding="utf-8"))["cells"]
+    code = next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(code).body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+
+
+def parse_parameters(name: str, assignments: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` texts as parameters of the notebook ``name``; values are JSON, or plain text.
+
+    Raises:
+        SettingsError: an unknown parameter, one of another type than its default, or an unknown profile.
+    """
+    known = defaults(name)
+    parameters: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or key not in known:
+            raise SettingsError(f"notebook {name!r} has no parameter {key!r}; write KEY=VALUE with {', '.join(known)}")
+        value: Any = text
+        if not isinstance(known[key], str):
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                pass
+        if type(value) is not type(known[key]):
+            raise SettingsError(
+                f"parameter {key} of notebook {name!r} is {text!r}; it must be like its default {known[key]!r}"
+            )
+        parameters[key] = value
+    if "profile" in parameters:
+        get_profile(parameters["profile"])
+    return parameters
+
+
+def execute(name: str, parameters: dict[str, Any], out: Path | None = None) -> Path:
+    """Runs a notebook with papermill and returns the executed copy.
+
+    Raises:
+        CoReEchoError: papermill is missing, or a cell failed; the message ends with the cell's own error.
+    """
+    try:
+        import papermill
+    except ImportError:
+        raise CoReEchoError("running notebooks needs papermill; install coreecho[book]") from None
+    out = out or project_root() / "build" / f"{name}.ipynb"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(str(source(name)), str(out), parameters, kernel_name="python3", cwd=str(folder()))
+    except papermill.PapermillExecutionError as error:
+        raise CoReEchoError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
+    return out
+
+
+def refresh(name: str) -> Path:
+    """Runs ``NAME.py`` with its default parameters and writes ``NAME.ipynb`` beside it, with outputs, without timings.
+
+    Cell ids of the existing notebook are kept where it has them, so that a rerun that changes nothing changes no byte.
+    """
+    import jupytext
+    import nbformat
+    from nbclient import NotebookClient
+
+    path = folder() / f"{name}.ipynb"
+    notebook = jupytext.read(folder() / f"{name}.py")
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{name}-{number:02d}"
+    NotebookClient(
+        notebook, kernel_name="python3", record_timing=False, resources={"metadata": {"path": folder()}}
+    ).execute()
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict(
+            {key: cell.metadata[key] for key in ("tags", "mystnb") if key in cell.metadata}
+        )
+    nbformat.write(notebook, path)
+    return path

@@ -1,0 +1,110 @@
+"""Test-time protocols: which clips of a video are scored, and the pass that scores them (section 3; gaps B).
+
+Predictions are kept per clip; whoever reads them averages over a video's clips before any metric is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from coreecho.clips import StartRule, generator, legal_starts, normalise
+from coreecho.datasets import Study
+from coreecho.loading import ClipDataset
+from coreecho.settings import ClipSettings, Protocol
+
+PROTOCOL_SEED = 0
+"""Seed of the fixed clips: the same for all systems, so that they are scored on the same frames."""
+PROTOCOL_STREAM = 2000
+CHUNK = 32
+"""Clips in one forward pass."""
+
+
+def protocol_starts(
+    protocol: Protocol, clip: ClipSettings, official: Mapping[str, Sequence[int]] | None = None
+) -> StartRule:
+    """The start frames that a protocol names for a video.
+
+    ``first``: frame 0. ``fixed3``: three distinct starts, drawn once from a fixed seed, or the ``official`` ones where
+    given. ``even5``: five evenly spaced starts. ``all``: every legal start. A video with fewer legal starts than a
+    protocol asks for gives all it has.
+    """
+
+    def starts(video: str, frames: int, epoch: int) -> Sequence[int]:
+        legal = legal_starts(frames, clip)
+        if protocol == "first":
+            return [0]
+        if protocol == "all":
+            return range(legal)
+        if protocol == "even5":
+            return sorted({round(start) for start in np.linspace(0, legal - 1, 5)})
+        if official is not None:
+            return official[video]
+        chosen = generator(PROTOCOL_SEED, 0, video, PROTOCOL_STREAM).choice(legal, min(3, legal), replace=False)
+        return [int(start) for start in chosen]
+
+    return starts
+
+
+@torch.inference_mode()
+def predict_clips(
+    model: nn.Module,
+    studies: Sequence[Study],
+    clip: ClipSettings,
+    starts: StartRule,
+    *,
+    device: torch.device | str = "cpu",
+    padding: Literal["black", "grey"] = "black",
+    epoch: int = 0,
+    dataset: ClipDataset | None = None,
+    workers: int = 0,
+) -> pd.DataFrame:
+    """Predictions of every clip that ``starts`` names.
+
+    Args:
+        model: (B, 3, T, H, W) normalised clips -> (B,) EF in percent; used in evaluation mode, its mode is restored.
+        studies: the videos.
+        clip: shape of a clip.
+        starts: which clips of each video.
+        device: where the model is.
+        padding: colour of frames past the end of a video.
+        epoch: handed to ``starts``.
+        dataset: an already made data set over the same studies, to reuse its decoded videos.
+        workers: loader processes.
+
+    Returns:
+        One row per clip: video, clip (0, 1, ...), start, label and prediction (EF in percent).
+    """
+    dataset = dataset or ClipDataset(studies, clip, starts, padding=padding)
+    keys = [(epoch, index) for index in range(len(dataset))]
+    loader = DataLoader(dataset, sampler=keys, batch_size=8, collate_fn=list, num_workers=workers)
+    training = model.training
+    model.eval()
+    tables = []
+    for items in loader:
+        clips = torch.cat([item.clips for item in items])  # (sum of V, 3, T, H, W)
+        outputs = [_forward(model, chunk.to(device)) for chunk in clips.split(CHUNK)]
+        tables.append(
+            pd.DataFrame(
+                {
+                    "video": [item.video for item in items for _ in item.starts],
+                    "clip": [number for item in items for number, _ in enumerate(item.starts)],
+                    "start": [start for item in items for start in item.starts],
+                    "label": [item.label for item in items for _ in item.starts],
+                    "prediction": torch.cat(outputs).cpu().double().numpy(),
+                }
+            )
+        )
+    model.train(training)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _forward(model: nn.Module, clips: torch.Tensor) -> torch.Tensor:
+    output: torch.Tensor = model(normalise(clips).contiguous(memory_format=torch.channels_last_3d))
+    return output.float()

@@ -1,0 +1,138 @@
+"""Run records: what was run, on what, with which result, as ``record.json`` beside ``predictions.parquet``.
+
+A record is written last and at once, and carries a digest of itself and of the predictions, so that a damaged or edited
+one is refused. Tables read predictions, never metrics, so a record cannot claim a score that its predictions do not
+give.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from coreecho.errors import CoReEchoError, RecordError
+from coreecho.files import replace_file
+from coreecho.settings import Profile, Run, from_dict, to_dict
+
+SCHEMA = 1
+"""Bumped by hand when training or the record's layout changes so that older records no longer stand for it."""
+RECORD, PREDICTIONS = "record.json", "predictions.parquet"
+COLUMNS = ("protocol", "video", "clip", "start", "label", "prediction")
+
+
+def run_key(run: Run, profile: Profile, fingerprint: str) -> str:
+    """First 8 hex digits of the SHA-256 over what decides a run's numbers; code and machine are provenance."""
+    identity = {"run": to_dict(run), "profile": _identity(profile), "data": fingerprint, "schema": SCHEMA}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _identity(profile: Profile) -> dict[str, Any]:
+    """The profile without its one-sentence summary, whose wording decides nothing."""
+    return {name: value for name, value in to_dict(profile).items() if name != "summary"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run."""
+
+    folder: Path
+    key: str
+    run: Run
+    profile: Profile
+    data: Mapping[str, Any]
+    """Name, label for readers (phantom or data set), fingerprint and counts of the data."""
+    history: list[dict[str, Any]]
+    """One entry per epoch."""
+    metrics: Mapping[str, Mapping[str, float]]
+    """By protocol; for listing only, tables compute theirs from the predictions."""
+    provenance: Mapping[str, Any]
+    """Commit, device, versions, times."""
+
+    def predictions(self, protocol: str | None = None) -> pd.DataFrame:
+        """Test predictions per clip of one protocol (the profile's by default).
+
+        Raises:
+            RecordError: the record has no such protocol; the message lists those it has.
+        """
+        table = pd.read_parquet(self.folder / PREDICTIONS)
+        protocol = protocol or self.profile.protocol
+        chosen = table[table["protocol"] == protocol]
+        if chosen.empty:
+            has = ", ".join(sorted(set(table["protocol"])))
+            raise RecordError(f"{self.folder}: no predictions of protocol {protocol!r}; the record has {has}")
+        return chosen.drop(columns="protocol").reset_index(drop=True)
+
+
+def write_record(record: Record, predictions: pd.DataFrame) -> None:
+    """Writes the predictions, then the record that vouches for them, each at once."""
+    replace_file(record.folder / PREDICTIONS, lambda path: predictions.to_parquet(path, index=False))
+    content = {
+        "schema": SCHEMA,
+        "key": record.key,
+        "run": to_dict(record.run),
+        "profile": to_dict(record.profile),
+        "data": dict(record.data),
+        "metrics": {name: dict(values) for name, values in record.metrics.items()},
+        "history": record.history,
+        "provenance": dict(record.provenance),
+        "predictions_sha256": hashlib.sha256((record.folder / PREDICTIONS).read_bytes()).hexdigest(),
+    }
+    content["digest"] = _digest(content)
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
+    replace_file(record.folder / RECORD, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+
+
+def read_record(folder: Path) -> Record:
+    """The record in ``folder``, checked against its own digest and its predictions.
+
+    Raises:
+        RecordError: it is missing, cut short, edited, of another schema, or does not belong to its predictions.
+    """
+    path = folder / RECORD
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        digest, schema = content.pop("digest"), content["schema"]
+    except FileNotFoundError:
+        raise RecordError(f"{path}: no such record; `coreecho runs list` shows those that exist") from None
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise RecordError(f"{path}: not a complete record; remove its folder and run it again") from None
+    if schema != SCHEMA:
+        raise RecordError(f"{path}: schema {schema}, this version reads {SCHEMA}; run it again")
+    if digest != _digest(content):
+        raise RecordError(f"{path}: edited after it was written (its digest differs); restore it or run it again")
+    try:
+        found = hashlib.sha256((folder / PREDICTIONS).read_bytes()).hexdigest()
+    except OSError:
+        raise RecordError(f"{folder / PREDICTIONS}: missing beside its record; restore it or run it again") from None
+    if found != content["predictions_sha256"]:
+        raise RecordError(f"{folder / PREDICTIONS}: not the predictions that its record vouches for; run it again")
+    try:
+        run, profile = from_dict(Run, content["run"]), from_dict(Profile, content["profile"])
+    except CoReEchoError as error:
+        raise RecordError(f"{path}: {error}") from None
+    return Record(
+        folder=folder,
+        key=content["key"],
+        run=run,
+        profile=profile,
+        data=content["data"],
+        history=content["history"],
+        metrics=content["metrics"],
+        provenance=content["provenance"],
+    )
+
+
+def list_records(runs_dir: Path, profile: str) -> list[Record]:
+    """All records of a profile, by folder name; folders without a record (unfinished runs) are passed over."""
+    folder = runs_dir / profile
+    return [read_record(path.parent) for path in sorted(folder.glob(f"*/{RECORD}"))]
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,255 @@
+"""A `Run` -> its record, training it first where it is missing: keys, data, locks, resume.
+
+    from coreecho import runs
+    records = runs.ensure(experiments.table1_runs(), get_profile("demo"))
+
+`ensure` is idempotent: a run whose record exists is not trained again, a killed one goes on after its last finished
+epoch, and two processes that ask for the same run train it once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from coreecho import checkpoints, phantom
+from coreecho.datasets import Dataset, read_echonet
+from coreecho.errors import DataError, SettingsError
+from coreecho.evaluation import average_clips, regression_metrics
+from coreecho.files import default_data_root, default_runs_dir
+from coreecho.model import CoReEcho, R2Plus1D, build_model
+from coreecho.protocols import predict_clips, protocol_starts
+from coreecho.provenance import provenance
+from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
+from coreecho.settings import Profile, Run
+from coreecho.trainer import Trainer
+
+MODEL = "model.safetensors"
+ECHONET_FPS = 50.0
+"""Frame rate of 79 % of EchoNet-Dynamic's videos."""
+PAPER_FOLDERS = {"echonet": "echonet"}
+"""Folder of each data set under the paper profile's data root."""
+K400_FILE = {"uniformer": "uniformer_small_k400_16x8.pth", "r2plus1d": "r2plus1d_18-91a641e6.pth"}
+"""Published Kinetics-400 weights under ``weights/`` of the paper profile's data root, by backbone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where runs find their data, keep their records, and on what they compute."""
+
+    data_root: Path | None = None
+    """Paper profile: the folder with ``echonet/ weights/ lists/``; else where phantoms are made (default: data/)."""
+    runs_dir: Path | None = None
+    """Records and checkpoints (default: runs/ of the project)."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    workers: int = 0
+    """Loader processes."""
+    skip_bad: bool = False
+    """Leave unusable rows of a list out instead of refusing it; part of the data's fingerprint."""
+
+
+def ensure(
+    specs: Sequence[Run], profile: Profile, place: Place | None = None, *, tensorboard: bool = False
+) -> list[Record]:
+    """The records of ``specs``, in order; missing ones are trained, one after another.
+
+    Args:
+        specs: what is wanted.
+        profile: at which scale.
+        place: data, records, device; the project's own folders by default.
+        tensorboard: also write each epoch's losses and errors as TensorBoard scalars into the run's folder.
+
+    Raises:
+        CoReEchoError: data or weights are missing (said before any training), or a run failed.
+    """
+    place = place or Place()
+    need = {spec: find(spec, profile, place) for spec in specs}
+    missing = [spec for spec, record in need.items() if record is None]
+    if missing:
+        check_inputs(missing, profile, place)
+    for spec in tqdm(missing, desc=f"{profile.name} runs", unit="run", disable=None):
+        need[spec] = train(spec, profile, place, tensorboard=tensorboard)
+    return [record for record in (need[spec] for spec in specs) if record is not None]
+
+
+def find(run: Run, profile: Profile, place: Place) -> Record | None:
+    """The record of ``run`` at exactly this profile, if it exists; no data is needed to look.
+
+    Real data: any fingerprint will do, since the data may be elsewhere; several are refused.
+    """
+    runs_dir = place.runs_dir or default_runs_dir()
+    if profile.phantom is not None:
+        folder = runs_dir / profile.name / f"{run.slug}-{run_key(run, profile, phantom.fingerprint(profile.phantom))}"
+        return read_record(folder) if (folder / RECORD).exists() else None
+    found = [
+        record
+        for record in list_records(runs_dir, profile.name)
+        if record.key == run_key(run, profile, record.data["fingerprint"])
+    ]
+    if len(found) > 1:
+        raise SettingsError(
+            f"{run.slug} was run on {len(found)} versions of its data; keep one of "
+            + ", ".join(record.folder.name for record in found)
+        )
+    return found[0] if found else None
+
+
+def check_inputs(specs: Sequence[Run], profile: Profile, place: Place) -> None:
+    """Says before any training what the runs need and do not have.
+
+    Raises:
+        DataError: the data root, a data set's folder or a weight file is missing.
+    """
+    if profile.phantom is not None:
+        return
+    if place.data_root is None:
+        raise DataError(f"profile {profile.name!r} trains on real data: give --data-root, the folder with echonet/")
+    wanted = {place.data_root / PAPER_FOLDERS[spec.dataset] for spec in specs}
+    wanted |= {path for spec in specs if (path := _k400_path(spec, profile, place)) is not None}
+    missing = sorted(str(path) for path in wanted if not path.exists())
+    if missing:
+        raise DataError(f"missing under {place.data_root}: {', '.join(missing)}; see 'Reproduce' in the book")
+
+
+def _k400_path(run: Run, profile: Profile, place: Place) -> Path | None:
+    if run.init != "k400" or profile.k400 == "none" or place.data_root is None:
+        return None
+    return place.data_root / "weights" / K400_FILE[profile.recipe(run).backbone]
+
+
+def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[str, Any]]:
+    """The data of a run, the phantom being made where it is missing, and what its record says of it."""
+    if profile.phantom is None:
+        assert place.data_root is not None
+        data = read_echonet(place.data_root / PAPER_FOLDERS[run.dataset], skip_bad=place.skip_bad)
+        label, fingerprint = "EchoNet-Dynamic", data.fingerprint()
+    else:
+        fingerprint, label = phantom.fingerprint(profile.phantom), "phantom"
+        root = (place.data_root or default_data_root()) / f"phantom-{run.dataset}-{fingerprint[:8]}"
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{root}.lock"):
+            if not phantom.is_complete(root, profile.phantom):
+                phantom.write_echonet(root, profile.phantom)
+        data = read_echonet(root)
+    counts = {split: sum(study.split == split for study in data.studies) for split in ("train", "val", "test")}
+    dropped = {reason: len(names) for reason, names in data.dropped.items()}
+    return data, {
+        "name": data.name,
+        "label": label,
+        "fingerprint": fingerprint,
+        "files": data.fingerprint(),
+        "counts": counts,
+        "dropped": dropped,
+    }
+
+
+def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False) -> Record:
+    """Trains and scores one run under a lock, or returns the record that another process wrote meanwhile."""
+    data, about = load_data(run, profile, place)
+    key = run_key(run, profile, about["fingerprint"])
+    folder = (place.runs_dir or default_runs_dir()) / profile.name / f"{run.slug}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        if (folder / RECORD).exists():
+            return read_record(folder)
+        recipe, clip = profile.recipe(run), profile.clip_settings(run)
+        accelerator = Accelerator(mixed_precision=recipe.precision, cpu=place.device == "cpu")
+        model = initial_model(run, profile, place, data.mean_label)
+        trainer = Trainer(
+            model,
+            data.split("train"),
+            data.split("val"),
+            run,
+            recipe,
+            clip,
+            folder,
+            key=key,
+            accelerator=accelerator,
+            workers=place.workers,
+            on_epoch=_tensorboard(folder) if tensorboard else None,
+        )
+        history = trainer.fit()
+        predictions = score(model, data, run, profile, accelerator.device, place.workers)
+        metrics = {
+            str(protocol): dataclasses.asdict(regression_metrics(means["label"], means["prediction"]))
+            for protocol, table in predictions.groupby("protocol")
+            for means in [average_clips(table)]
+        }
+        origin = provenance(accelerator.device)
+        about_model = {
+            "training_data": f"{about['label']}, {profile.name} profile",
+            "fps": data_fps(profile),
+            "provenance": {"run": run.slug, "key": key, **origin},
+        }
+        checkpoints.save(model, folder / MODEL, about_model)
+        record = Record(folder, key, run, profile, about, history, metrics, origin)
+        write_record(record, predictions)
+    return read_record(folder)
+
+
+def _tensorboard(folder: Path) -> Callable[[dict[str, Any]], None]:
+    """A hook that writes every number of an epoch's log entry as a scalar, one group per stage."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise SettingsError("--tensorboard needs the package tensorboard; pip install tensorboard") from None
+    writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(entry: dict[str, Any]) -> None:
+        for name, value in entry.items():
+            if isinstance(value, float):
+                writer.add_scalar(f"{entry['stage']}/{name}", value, entry["epoch"])
+        writer.flush()
+
+    return write
+
+
+def initial_model(run: Run, profile: Profile, place: Place, mean_label: float) -> CoReEcho:
+    """The network of ``run`` before its first step: random weights from its seed, or K400 weights from their file."""
+    torch.manual_seed(run.seed)
+    recipe = profile.recipe(run)
+    model = build_model(profile.encoder, recipe, mean_label, clip=profile.clip_settings(run))
+    path = _k400_path(run, profile, place)
+    if path is not None:
+        _load_kinetics(model, path)
+    return model
+
+
+def _load_kinetics(model: CoReEcho, path: Path) -> None:
+    if isinstance(model.encoder, R2Plus1D):
+        checkpoints.load_r2plus1d(model.encoder, path)
+    else:
+        checkpoints.load_k400(model.encoder, path)
+
+
+def data_fps(profile: Profile) -> float:
+    """Frame rate of the training videos: the phantom's, or EchoNet-Dynamic's usual 50."""
+    return profile.phantom.fps if profile.phantom is not None else ECHONET_FPS
+
+
+def score(
+    model: CoReEcho, data: Dataset, run: Run, profile: Profile, device: torch.device, workers: int = 0
+) -> pd.DataFrame:
+    """Test predictions per clip under the one-clip protocol and the profile's own, with the phantom's true EF."""
+    clip, studies = profile.clip_settings(run), data.split("test")
+    tables = []
+    for protocol in dict.fromkeys(("first", profile.protocol)):
+        rule = protocol_starts(protocol, clip)  # type: ignore[arg-type]  # dict.fromkeys widens the literals
+        table = predict_clips(
+            model, studies, clip, rule, device=device, padding=profile.recipe(run).padding, workers=workers
+        )
+        tables.append(table.assign(protocol=protocol))
+    predictions = pd.concat(tables, ignore_index=True)
+    if profile.phantom is not None:
+        predictions["truth"] = predictions["video"].map(phantom.true_ef(data.root))
+    return predictions

@@ -1,0 +1,78 @@
+"""Where a training is and how it got there: the checkpoint that lets a killed run go on, and its log.
+
+``last.pt`` is replaced whole after each epoch, so a kill at any moment leaves the old one valid; ``log.jsonl`` holds one
+line per finished epoch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from coreecho.errors import RecordError
+
+LAST, LOG = "last.pt", "log.jsonl"
+
+
+class TrainState:
+    """Stage, epoch, log, and the best epoch of the current stage with its weights."""
+
+    def __init__(self, key: str) -> None:
+        """The state before the first epoch of the run with this key."""
+        self.key = key
+        self.history: list[dict[str, Any]] = []
+        self.begin(0)
+
+    def begin(self, stage: int) -> None:
+        """Starts a stage: no epoch done, no best weights yet."""
+        self.stage, self.epoch = stage, 0
+        self.best_error, self.best_epoch = float("inf"), -1
+        self.best: dict[str, Tensor] = {}
+
+    def finish_epoch(self, entry: dict[str, Any], selection: Literal["mae", "mse"], model: nn.Module) -> None:
+        """Logs an epoch and keeps the model's weights if its validation error is the lowest; ties go to the later."""
+        self.epoch = entry["epoch"] + 1
+        error = entry[f"val_{selection}"]
+        if error <= self.best_error:
+            self.best_error, self.best_epoch = error, entry["epoch"]
+            self.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+        entry["chosen"] = self.best_epoch
+        self.history.append(entry)
+
+    def save(self, folder: Path, objective: nn.Module, optimizers: dict[str, Any]) -> None:
+        """Replaces the checkpoint and the log in ``folder``."""
+        state = vars(self) | {
+            "objective": objective.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        }
+        torch.save(state, folder / f"{LAST}.partial")
+        os.replace(folder / f"{LAST}.partial", folder / LAST)
+        (folder / f"{LOG}.partial").write_text("".join(json.dumps(entry) + "\n" for entry in self.history))
+        os.replace(folder / f"{LOG}.partial", folder / LOG)
+
+    def load(self, folder: Path) -> dict[str, Any] | None:
+        """Takes over the state saved in ``folder``, if any.
+
+        Returns:
+            The objective's and the optimisers' states, or nothing when the run is new.
+
+        Raises:
+            RecordError: the checkpoint is damaged or another run's.
+        """
+        path = folder / LAST
+        if not path.exists():
+            return None
+        try:
+            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            own = {name: saved.pop(name) for name in vars(self)}
+        except Exception as error:  # torch.load raises many kinds for a damaged file
+            raise RecordError(f"{path}: damaged checkpoint ({type(error).__name__}); remove it to start anew") from None
+        if own["key"] != self.key:
+            raise RecordError(f"{path} belongs to run key {own['key']}, not {self.key}; remove it to start anew")
+        vars(self).update(own)
+        return saved

@@ -1,0 +1,46 @@
+"""Animated GIF, with each frame's own duration (Pillow)."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from coreecho.errors import VideoError
+from coreecho.video.base import Frames, Video, check_bytes, valid_rate
+
+
+def read_gif(path: Path, last: int | None, limit: int) -> Video:
+    """Decode a GIF; see `coreecho.video.avi.read_opencv` for the arguments and errors."""
+    count = count_gif(path)
+    stop = count if last is None else min(count, last + 1)
+    frames: list[Frames] = []
+    durations: list[float] = []
+    try:
+        with Image.open(path) as image:
+            check_bytes(path, (stop, image.height, image.width, 3), 1, limit)
+            for index in range(stop):
+                image.seek(index)
+                frames.append(np.asarray(image.convert("RGB"), dtype=np.uint8))
+                durations.append(float(image.info.get("duration", 0)))
+    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise VideoError(f"{path.name}: damaged: frame {len(frames)} cannot be decoded; export it again") from error
+    middle = statistics.median(durations)
+    fps = valid_rate(1000 / middle) if middle else None
+    notes = () if fps else ("the file states no usable frame rate",)
+    if fps and max(durations) > 1.5 * middle:
+        notes = ("frame durations differ; the median is taken as the frame rate",)
+    return Video(np.stack(frames), fps, notes)
+
+
+def count_gif(path: Path) -> int:
+    """Number of frames of a GIF that is whole (a GIF ends with the byte 0x3B)."""
+    if not path.read_bytes().rstrip(b"\0").endswith(b";"):
+        raise VideoError(f"{path.name}: damaged: the file ends in the middle of its data; copy or export it again")
+    try:
+        with Image.open(path) as image:
+            return int(getattr(image, "n_frames", 1))
+    except (OSError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise VideoError(f"{path.name}: cannot be opened as a GIF; export the clip again") from error

@@ -1,0 +1,69 @@
+"""Small builders that several test files share."""
+
+import cv2
+import numpy as np
+import torch
+
+
+def formula(stream: int, positions: np.ndarray) -> np.ndarray:
+    """Integer hash from which all parity weights and inputs come: float64 in [-1, 1), bit-exact everywhere."""
+    with np.errstate(over="ignore"):
+        one = np.uint64(1)
+        x = (positions.astype(np.uint64) + one) * np.uint64(0x9E3779B97F4A7C15)
+        x += (np.uint64(stream) + one) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) * 2.0**-52 - 1.0
+
+
+def fill_by_formula(module: torch.nn.Module, first_stream: int = 0) -> None:
+    """Fill a module's state dict, key by key, with the float32 values of the parity fixtures."""
+    state = module.state_dict()
+    for i, (key, value) in enumerate(state.items()):
+        v = formula(first_stream + i, np.arange(value.numel()))
+        if key.endswith("num_batches_tracked"):
+            v = np.zeros(1)
+        elif key.endswith("running_mean"):
+            v = 0.1 * v
+        elif key.endswith("running_var"):
+            v = 1 + 0.5 * v
+        elif value.ndim > 1:
+            v = v * np.sqrt(3 / value[0].numel())
+        else:
+            v = 0.1 * v if key.endswith(".bias") else 1 + 0.25 * v
+        state[key] = torch.tensor(v.astype(np.float32)).reshape(value.shape).to(value.dtype)
+    module.load_state_dict(state)
+
+
+def formula_clip(frames: int, height: int, width: int, streams: tuple[int, int] = (100000, 100001)) -> torch.Tensor:
+    """Input clip (1, 3, T, H, W), float32, of the parity fixtures: blocks of 2x8x8 plus fine detail."""
+    c, t, h, w = np.indices((3, frames, height, width))
+    blocks = formula(streams[0], ((c * 64 + t // 2) * 64 + h // 8) * 64 + w // 8)
+    detail = formula(streams[1], np.arange(c.size).reshape(c.shape))
+    return torch.tensor((blocks + 0.5 * detail).astype(np.float32))[None]
+
+
+def sector_frames(count=12, height=120, width=160, seed=0):
+    """A flickering sector with a beating dark cavity on black: (count, height, width) uint8, and its mask."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width].astype(float)
+    radius, angle = np.hypot(y - 3, x - width / 2), np.arctan2(x - width / 2, y - 3)
+    mask = (radius < 0.95 * height) & (np.abs(angle) < 0.75)
+    frames = np.zeros((count, height, width), np.uint8)
+    for index in range(count):
+        beat = 1 + 0.2 * np.cos(2 * np.pi * index / count)
+        inside = ((x - width / 2) / (0.13 * width * beat)) ** 2 + ((y - 0.47 * height) / (0.26 * height * beat)) ** 2
+        level = np.where(inside < 1, 12, np.where(inside < 1.5, 150, 70))
+        frames[index] = np.clip(level + rng.normal(0, 12, level.shape), 2, 255) * mask
+    return frames, mask
+
+
+def write_avi(path, frames, fps=50.0, codec="MJPG"):
+    """Write grey (T, H, W) or RGB (T, H, W, 3) frames as a video with OpenCV."""
+    frames = np.repeat(frames[..., None], 3, axis=-1) if frames.ndim == 3 else frames
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, frames.shape[2:0:-1])
+    for frame in frames:
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    return path
