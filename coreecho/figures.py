@@ -1,4 +1,4 @@
-"""Plots of the book: one function per figure, labelled axes with units, colours that colour-blind readers can tell apart.
+"""Plots of the book: one function per figure, axes with units, colours that colour-blind readers can tell apart.
 
 Every figure function returns a matplotlib `Figure`; `save` writes it as PNG and SVG without a time stamp, so that the
 same data give the same file.
@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.figure import Figure
 
 from coreecho.files import replace_file
+from coreecho.inference import Prediction
 from coreecho.records import Record
 from coreecho.tables import column_label, stack
 
 # Okabe and Ito's palette.
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
-STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "coreecho"}
+STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "coreecho"}
 
 
 def predicted_against_listed(records: Mapping[str, Sequence[Record]]) -> Figure:
@@ -60,6 +63,23 @@ def contact_sheet(
             gap = np.full_like(diastole[:, : max(1, diastole.shape[1] // 32)], 255)
             panel.imshow(np.hstack([diastole, gap, systole]), cmap="gray", vmin=0, vmax=255)
             panel.set_title(title, fontsize=8)
+        figure.supxlabel("each pair: end-diastole left, end-systole right", fontsize=8)
+    return figure
+
+
+def label_scatter(labels: pd.DataFrame) -> Figure:
+    """The phantom's labels: the reader's EF against the true one, and the distribution of the former, in percent."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7, 3.2), layout="constrained")
+        scatter, histogram = figure.subplots(1, 2)
+        scatter.plot([0, 100], [0, 100], color=GREY, linewidth=1, label="equal")
+        scatter.scatter(labels["true"], labels["listed"], s=5, color=BLUE, alpha=0.4, linewidth=0, label="video")
+        scatter.set(xlabel="true EF (%)", ylabel="listed EF, the reader's (%)", xlim=(0, 100), ylim=(0, 100))
+        scatter.legend(frameon=False, loc="upper left")
+        histogram.hist(labels["listed"], bins=np.arange(0, 101, 4), color=BLUE)
+        histogram.axvline(labels["listed"].mean(), color=ORANGE, label=f"mean {labels['listed'].mean():.1f} %")
+        histogram.set(xlabel="listed EF (%)", ylabel="videos")
+        histogram.legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -80,7 +100,8 @@ def prediction(result: Prediction, shown: int = 8) -> Figure:
     """The first clip's frames as the network saw them, and each clip's EF with their mean."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        pictures, plot = figure.subfigures(2, 1, height_ratios=(1, 1.4))
+        grid = figure.add_gridspec(2, 1, height_ratios=(1, 1.4))
+        pictures, plot = figure.add_subfigure(grid[0]), figure.add_subfigure(grid[1])
         chosen = np.linspace(0, len(result.frames) - 1, shown).round().astype(int)
         for panel, index in zip(pictures.subplots(1, shown), chosen, strict=True):
             panel.imshow(result.frames[index])
@@ -88,7 +109,7 @@ def prediction(result: Prediction, shown: int = 8) -> Figure:
             panel.axis("off")
         axes = plot.subplots()
         timed = all(clip.start_seconds is not None for clip in result.clips)
-        starts = [clip.start_seconds if timed else clip.start for clip in result.clips]
+        starts = [clip.start if clip.start_seconds is None else clip.start_seconds for clip in result.clips]
         axes.plot(starts, [clip.ef for clip in result.clips], "o", color=BLUE, label="clip")
         axes.axhline(result.ef, color=ORANGE, linewidth=1.2, label=f"mean {result.ef:.1f} %")
         axes.set(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,8 +15,11 @@ from torch.utils.data import Dataset as TorchDataset
 
 from coreecho.clips import CROP_STREAM, GREY, Frames, StartRule, cut, fit, generator, pad_crop
 from coreecho.datasets import Study
+from coreecho.errors import VideoError
 from coreecho.settings import ClipSettings
 from coreecho.video import read_video
+from coreecho.video.containers import inspect_avi
+from coreecho.video.read import kind_of
 
 CACHE_BYTES = 2 * 1024**3
 """Decoded videos a data set keeps in memory, per loader process; beyond it they are read anew."""
@@ -58,7 +62,8 @@ class Batch:
 class ClipDataset(TorchDataset[Item]):
     """Studies -> items. Indexed by (epoch, index), so that loader workers need no state of their own.
 
-    Each video is decoded once per item, however many clips are cut from it, and only as far as they reach.
+    Each video is decoded once per item, however many clips are cut from it. It is kept whole while there is room in
+    memory; beyond that only the frames that the clips show are converted, and decoding stops after the last of them.
     """
 
     def __init__(
@@ -71,10 +76,11 @@ class ClipDataset(TorchDataset[Item]):
         augment: bool = False,
         same_clip: bool = False,
         padding: Literal["black", "grey"] = "black",
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
         """Cuts the clips that ``starts`` names; with ``same_clip`` the first one twice, cropped independently."""
         self.studies, self.clip, self.starts = tuple(studies), clip, starts
-        self.seed, self.augment, self.same_clip = seed, augment, same_clip
+        self.seed, self.augment, self.same_clip, self.cache_bytes = seed, augment, same_clip, cache_bytes
         self.fill = (0, 0, 0) if padding == "black" else GREY
         self._cache: dict[str, Frames] = {}
         self._cached_bytes = 0
@@ -85,7 +91,9 @@ class ClipDataset(TorchDataset[Item]):
     def __getitem__(self, key: tuple[int, int] | int) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         study = self.studies[index]
-        video = self._frames(study)
+        video = self._cache.get(study.id)
+        if video is None:
+            video = self._read(study, epoch)
         starts = tuple(self.starts(study.id, len(video), epoch))
         if self.same_clip:
             starts = (starts[0], starts[0])
@@ -100,14 +108,49 @@ class ClipDataset(TorchDataset[Item]):
         clips = np.stack(views).transpose(0, 4, 1, 2, 3)  # (V, T, H, W, 3) -> (V, 3, T, H, W)
         return Item(torch.from_numpy(np.ascontiguousarray(clips)), study.label, study.id, starts)
 
-    def _frames(self, study: Study) -> Frames:
-        frames = self._cache.get(study.id)
-        if frames is None:
-            frames = fit(read_video(study.path, min_frames=1).frames, self.clip.size)
-            if self._cached_bytes + frames.nbytes <= CACHE_BYTES:
-                self._cache[study.id] = frames
-                self._cached_bytes += frames.nbytes
+    def _read(self, study: Study, epoch: int) -> Frames:
+        length = stored_frames(study.path)
+        if length is not None and not self._has_room(length * 3 * self.clip.size**2):
+            part = self._read_part(study, epoch, length)
+            if part is not None:
+                return part
+        frames = fit(read_video(study.path, min_frames=1).frames, self.clip.size)
+        if self._has_room(frames.nbytes):
+            self._cache[study.id] = frames
+            self._cached_bytes += frames.nbytes
         return frames
+
+    def _read_part(self, study: Study, epoch: int, length: int) -> Frames | None:
+        """The video with only the frames that this epoch's clips show, or nothing if the file has fewer of them."""
+        offsets = self.clip.stride * np.arange(self.clip.frames)
+        reached = {int(start + offset) for start in self.starts(study.id, length, epoch) for offset in offsets}
+        wanted = sorted(index for index in reached if index < length)
+        if not wanted:
+            return np.zeros((length, self.clip.size, self.clip.size, 3), np.uint8)
+        try:
+            frames = read_video(study.path, last=wanted[-1], only=frozenset(wanted), min_frames=1).frames
+        except VideoError:  # said again, if it stands, by the whole decode that follows
+            return None
+        if len(frames) != len(wanted):
+            return None
+        video = np.zeros((length, self.clip.size, self.clip.size, 3), np.uint8)
+        video[wanted] = fit(frames, self.clip.size)
+        return video
+
+    def _has_room(self, size: int) -> bool:
+        return self._cached_bytes + size <= self.cache_bytes
+
+
+def stored_frames(path: Path) -> int | None:
+    """The exact number of frames where a file's structure tells it, or none where only decoding can.
+
+    It is told by a Motion-JPEG AVI whose header announces as many frames as it stores pictures (EchoNet-Dynamic).
+    """
+    if kind_of(path) != "avi":
+        return None
+    layout = inspect_avi(path)
+    told = layout.intra and not layout.cut and layout.stored is not None and layout.stored == layout.announced
+    return layout.stored if told else None
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -137,9 +180,10 @@ def make_loader(
     """A loader of `Batch` objects; set ``loader.batch_sampler.epoch`` before each pass over it."""
     sampler = EpochSampler(len(dataset), batch_size, seed=dataset.seed, shuffle=shuffle, drop_last=drop_last)
     return DataLoader(
-        dataset,
-        batch_sampler=sampler,  # type: ignore[arg-type]  # its keys are (epoch, index) pairs
+        dataset,  # type: ignore[arg-type]  # its items are collated into batches
+        batch_sampler=sampler,
         collate_fn=Batch.collate,
+        generator=torch.Generator(),  # else the workers' seeds are drawn from the stream that dropout uses
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),

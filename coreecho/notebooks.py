@@ -7,6 +7,7 @@ normalised form that is kept under version control.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,11 +65,9 @@ def parse_parameters(name: str, assignments: Sequence[str]) -> dict[str, Any]:
             raise SettingsError(f"notebook {name!r} has no parameter {key!r}; write KEY=VALUE with {', '.join(known)}")
         value: Any = text
         if not isinstance(known[key], str):
-            try:
+            with contextlib.suppress(json.JSONDecodeError):
                 value = json.loads(text)
-            except json.JSONDecodeError:
-                pass
-        if type(value) is not type(known[key]):
+        if not _alike(value, known[key]):
             raise SettingsError(
                 f"parameter {key} of notebook {name!r} is {text!r}; it must be like its default {known[key]!r}"
             )
@@ -76,6 +75,13 @@ def parse_parameters(name: str, assignments: Sequence[str]) -> dict[str, Any]:
     if "profile" in parameters:
         get_profile(parameters["profile"])
     return parameters
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether a value can stand for a default: same type, and for a list, not empty and of the same elements' type."""
+    if type(value) is not type(default):
+        return False
+    return not isinstance(default, list) or (bool(value) and all(type(each) is type(default[0]) for each in value))
 
 
 def execute(name: str, parameters: dict[str, Any], out: Path | None = None) -> Path:

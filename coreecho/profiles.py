@@ -13,12 +13,12 @@ from coreecho.settings import ClipSettings, EncoderSettings, PhantomSettings, Pr
 # A short one-cycle schedule with clipped gradients: without clipping at norm 1, Rank-N-Contrast stays at its chance
 # value for most of so short a training.
 _SHORT = Recipe(
-    epochs=15,
+    epochs=20,
     learning_rate=2e-3,
     schedule="onecycle",
     clip_norm=1.0,
     head_dropout=0.2,
-    refine_epochs=3,
+    refine_epochs=5,
     refine_learning_rate=1e-4,
 )
 

@@ -7,6 +7,7 @@ give.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -27,14 +28,27 @@ COLUMNS = ("protocol", "video", "clip", "start", "label", "prediction")
 
 
 def run_key(run: Run, profile: Profile, fingerprint: str) -> str:
-    """First 8 hex digits of the SHA-256 over what decides a run's numbers; code and machine are provenance."""
-    identity = {"run": to_dict(run), "profile": _identity(profile), "data": fingerprint, "schema": SCHEMA}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+    """First 8 hex digits of the SHA-256 over what decides a run's numbers; code and machine are provenance.
+
+    Only what differs from the settings' defaults is hashed, so that a field added later, whose default means "as
+    before", leaves the keys of older records as they are; a changed default calls for another `SCHEMA`.
+    """
+    essence = {"run": _essence(run), "profile": _essence(dataclasses.replace(profile, summary="")), "data": fingerprint}
+    return hashlib.sha256(json.dumps(essence | {"schema": SCHEMA}, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _identity(profile: Profile) -> dict[str, Any]:
-    """The profile without its one-sentence summary, whose wording decides nothing."""
-    return {name: value for name, value in to_dict(profile).items() if name != "summary"}
+def _essence(value: Any) -> Any:
+    """Settings as JSON-ready data without the fields that have their default value."""
+    if isinstance(value, Mapping):
+        return {name: _essence(inner) for name, inner in value.items()}
+    if not dataclasses.is_dataclass(value):
+        return value
+    named = {field: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {field.name: _essence(inner) for field, inner in named.items() if inner != _default(field)}
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 @dataclass(frozen=True)

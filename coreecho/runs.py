@@ -10,16 +10,15 @@ epoch, and two processes that ask for the same run train it once.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from accelerate import Accelerator
 from filelock import FileLock
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from coreecho import checkpoints, phantom
 from coreecho.datasets import Dataset, read_echonet
@@ -31,9 +30,12 @@ from coreecho.protocols import predict_clips, protocol_starts
 from coreecho.provenance import provenance
 from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
 from coreecho.settings import Profile, Run
-from coreecho.trainer import Trainer
+from coreecho.trainer import Trainer, make_accelerator
+from coreecho.trainstate import tensorboard_writer
 
 MODEL = "model.safetensors"
+PHANTOM = "phantom"
+"""What numbers on synthetic hearts are labelled with wherever they are shown."""
 ECHONET_FPS = 50.0
 """Frame rate of 79 % of EchoNet-Dynamic's videos."""
 PAPER_FOLDERS = {"echonet": "echonet"}
@@ -109,7 +111,10 @@ def check_inputs(specs: Sequence[Run], profile: Profile, place: Place) -> None:
 
     Raises:
         DataError: the data root, a data set's folder or a weight file is missing.
+        SettingsError: the device asked for does not exist.
     """
+    if place.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("there is no CUDA device here; use --device auto or cpu")
     if profile.phantom is not None:
         return
     if place.data_root is None:
@@ -132,9 +137,11 @@ def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[s
     if profile.phantom is None:
         assert place.data_root is not None
         data = read_echonet(place.data_root / PAPER_FOLDERS[run.dataset], skip_bad=place.skip_bad)
-        label, fingerprint = "EchoNet-Dynamic", data.fingerprint()
+        # A phantom in the place of hearts stays a phantom wherever its numbers are shown.
+        label = PHANTOM if (data.root / "phantom.json").exists() else "EchoNet-Dynamic"
+        fingerprint = data.fingerprint()
     else:
-        fingerprint, label = phantom.fingerprint(profile.phantom), "phantom"
+        fingerprint, label = phantom.fingerprint(profile.phantom), PHANTOM
         root = (place.data_root or default_data_root()) / f"phantom-{run.dataset}-{fingerprint[:8]}"
         root.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{root}.lock"):
@@ -163,7 +170,8 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
         if (folder / RECORD).exists():
             return read_record(folder)
         recipe, clip = profile.recipe(run), profile.clip_settings(run)
-        accelerator = Accelerator(mixed_precision=recipe.precision, cpu=place.device == "cpu")
+        data.split("test")  # an empty one is named now, not after hours of training
+        accelerator = make_accelerator(recipe, place.device)
         model = initial_model(run, profile, place, data.mean_label)
         trainer = Trainer(
             model,
@@ -176,7 +184,7 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
             key=key,
             accelerator=accelerator,
             workers=place.workers,
-            on_epoch=_tensorboard(folder) if tensorboard else None,
+            on_epoch=tensorboard_writer(folder) if tensorboard else None,
         )
         history = trainer.fit()
         predictions = score(model, data, run, profile, accelerator.device, place.workers)
@@ -195,23 +203,6 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
         record = Record(folder, key, run, profile, about, history, metrics, origin)
         write_record(record, predictions)
     return read_record(folder)
-
-
-def _tensorboard(folder: Path) -> Callable[[dict[str, Any]], None]:
-    """A hook that writes every number of an epoch's log entry as a scalar, one group per stage."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise SettingsError("--tensorboard needs the package tensorboard; pip install tensorboard") from None
-    writer = SummaryWriter(str(folder / "tensorboard"))
-
-    def write(entry: dict[str, Any]) -> None:
-        for name, value in entry.items():
-            if isinstance(value, float):
-                writer.add_scalar(f"{entry['stage']}/{name}", value, entry["epoch"])
-        writer.flush()
-
-    return write
 
 
 def initial_model(run: Run, profile: Profile, place: Place, mean_label: float) -> CoReEcho:
@@ -244,7 +235,7 @@ def score(
     clip, studies = profile.clip_settings(run), data.split("test")
     tables = []
     for protocol in dict.fromkeys(("first", profile.protocol)):
-        rule = protocol_starts(protocol, clip)  # type: ignore[arg-type]  # dict.fromkeys widens the literals
+        rule = protocol_starts(protocol, clip)
         table = predict_clips(
             model, studies, clip, rule, device=device, padding=profile.recipe(run).padding, workers=workers
         )

@@ -1,8 +1,9 @@
 """What is trained (`Run`) and at which scale (`Profile`), as plain frozen data.
 
-A run says *what* a number in the paper is about: data set, method, initialisation, clips, seed. A profile says *at which
-scale* it is computed: network width, clip shape, epochs, data. Every field carries one sentence and its source; "gaps X"
-means section X of the list of choices in ``book/choices.md``. The three profiles themselves are in `coreecho.profiles`.
+A run says *what* a number in the paper is about: data set, method, initialisation, clips, seed. A profile says *at
+which scale* it is computed: network width, clip shape, epochs, data. Every field carries one sentence and its source;
+"gaps X" means section X of the list of choices in ``book/choices.md``. The three profiles themselves are in
+`coreecho.profiles`. Ranges are checked where settings are read from text (`from_dict`, `override`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from coreecho.errors import SettingsError
 
@@ -66,13 +67,13 @@ class EncoderSettings:
 class ClipSettings:
     """How a clip is cut from a video (supplementary Table 1; gaps A)."""
 
-    frames: int = 36
+    frames: PositiveInt = 36
     """Frames in a clip."""
-    stride: int = 4
+    stride: PositiveInt = 4
     """Every how many frames of the video one is taken."""
-    size: int = 112
+    size: PositiveInt = 112
     """Side of the square picture in pixels."""
-    pad: int = 6
+    pad: NonNegativeInt = 6
     """Pixels added on each side before the random crop in training (112 to 124 and back; EchoCoTr, AdaCon: 12)."""
 
     @property
@@ -96,13 +97,13 @@ class Recipe:
     """Regressor on the embedding: the paper's shallow MLP, or one linear layer (EchoCoTr, AdaCon)."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """Optimiser; each group of parameters has its own."""
-    batch_size: int = 16
+    batch_size: PositiveInt = 16
     """Videos in a batch; with two views the network sees twice as many clips."""
-    epochs: int = 25
+    epochs: PositiveInt = 25
     """Epochs of stage one, or of end-to-end training."""
-    learning_rate: float = 1e-4
+    learning_rate: NonNegativeFloat = 1e-4
     """Peak learning rate of stage one, or of end-to-end training."""
-    weight_decay: float = 1e-4
+    weight_decay: NonNegativeFloat = 1e-4
     """Weight decay on every parameter, norms and biases too."""
     schedule: Literal["step", "onecycle"] = "step"
     """Learning-rate schedule of stage one: one or more steps, or warm-up and cosine within one cycle."""
@@ -110,21 +111,21 @@ class Recipe:
     """0-based epochs from which the rate is multiplied by 0.1 once more (schedule "step")."""
     warmup: float = 0.05
     """Share of all steps spent warming up (schedule "onecycle")."""
-    clip_norm: float | None = None
+    clip_norm: PositiveFloat | None = None
     """Largest gradient norm of one optimiser's parameters, or none."""
-    temperature: float = 1.0
+    temperature: PositiveFloat = 1.0
     """Temperature tau of the Rank-N-Contrast loss (equation 1)."""
     head_dropout: float = 0.4
     """Dropout in the MLP head (section 2.1)."""
-    refine_epochs: int = 5
+    refine_epochs: PositiveInt = 5
     """Epochs of stage two, in which only the head moves (section 2.2)."""
-    refine_learning_rate: float = 1e-4
+    refine_learning_rate: NonNegativeFloat = 1e-4
     """Constant learning rate of stage two (gaps A)."""
     padding: Literal["black", "grey"] = "black"
     """Value of padded pixels and frames: black before normalisation, or the data set's mean grey."""
     selection: Literal["mae", "mse"] = "mae"
     """Validation error whose lowest value chooses the epoch; ties go to the later one."""
-    selection_clips: int = 3
+    selection_clips: PositiveInt = 3
     """Clips per validation video whose mean prediction is scored for that choice."""
     precision: Literal["no", "bf16"] = "no"
     """Autocast precision; the loss stays in float32 either way."""
@@ -224,9 +225,10 @@ def override(settings: T, assignments: list[str]) -> T:
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         *outer, last = name.split(".")
-        inner = data
+        inner: dict[str, Any] = data
         for part in outer:
-            inner = inner.get(part) if isinstance(inner.get(part), dict) else {}
+            below = inner.get(part)
+            inner = below if isinstance(below, dict) else {}
         if not equals or last not in inner:
             fields = ", ".join(inner or data)
             raise SettingsError(

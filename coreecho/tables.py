@@ -21,7 +21,7 @@ from coreecho.experiments import SEEDS, Row, published, table1
 from coreecho.files import replace_file
 from coreecho.profiles import get_profile
 from coreecho.records import Record
-from coreecho.runs import Place, find
+from coreecho.runs import PHANTOM, Place, find
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "r2": "R2 (%)"}
 NOT_RUN = "not yet run"
@@ -88,6 +88,10 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
         paper_records: of the paper profile, where they exist and another profile is shown.
     """
     rows, numbers, notes = [], [], []
+    if paper_records is not None:  # the paper profile may have been tried on a phantom's folder
+        paper_records = {
+            name: [each for each in own if each.data["label"] != PHANTOM] for name, own in paper_records.items()
+        }
     shown = next((own[0] for own in records.values() if own), None)
     for row in table1():
         line: dict[str, str] = {"System": row.system, "Clips": row.clips}
@@ -144,7 +148,7 @@ def _row_numbers(row: Row, records: Sequence[Record]) -> list[dict[str, object]]
         return []
     labels, predictions, _ = stack(records)
     intervals = bootstrap(labels, predictions)
-    lines = []
+    lines: list[dict[str, object]] = []
     for metric, interval in intervals.items():
         scale = 100 if metric == "r2" else 1
         by_seed = [getattr(regression_metrics(labels, each), metric) * scale for each in predictions]
@@ -175,7 +179,7 @@ def _number(row: Row, source: str, data: str, metric: str, value: float) -> dict
 def differences(records: Records, reference: str) -> pd.DataFrame:
     """Every other row's metrics minus those of ``reference``, with paired 95 % intervals over patients."""
     labels, theirs, _ = stack(records[reference])
-    lines = []
+    lines: list[dict[str, str]] = []
     for name, own in records.items():
         if name == reference or not own:
             continue
@@ -192,7 +196,7 @@ def against_truth(records: Records) -> pd.DataFrame:
     The oracle predicts the true EF: against the reader it is as far off as the reader, which no system can beat in
     expectation. No real data set can show this, since nobody knows its true EF.
     """
-    lines = []
+    lines: list[dict[str, str]] = []
     for name, own in records.items():
         labels, predictions, truth = stack(own)
         if truth is None:

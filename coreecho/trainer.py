@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import nn
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from coreecho.clips import random_starts
 from coreecho.datasets import Study
@@ -32,6 +33,16 @@ VALIDATION_SEED = 10_000
 """Added to the run's seed for validation clips, so that they are not the training ones."""
 STAGE_STRIDE = 1000
 """Epoch numbers of stage k start at k times this, so that its clips differ from the stage before."""
+
+
+def make_accelerator(recipe: Recipe, device: str = "auto") -> Accelerator:
+    """Device (auto, cpu or cuda) and precision of one run.
+
+    Accelerate keeps those of a process's first run unless its state is cleared.
+    """
+    if AcceleratorState._shared_state and not torch.distributed.is_initialized():
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(mixed_precision=recipe.precision, cpu=device == "cpu")
 
 
 class Trainer:
@@ -72,7 +83,7 @@ class Trainer:
         """
         if len(train) < recipe.batch_size:
             raise DataError(f"{len(train)} training videos are fewer than one batch of {recipe.batch_size}")
-        self.accelerator = accelerator or Accelerator(mixed_precision=recipe.precision)
+        self.accelerator = accelerator or make_accelerator(recipe)
         self.model = model.to(memory_format=torch.channels_last_3d)
         self.train_studies, self.val_studies = train, val
         self.run, self.recipe, self.clip = run, recipe, clip

@@ -1,20 +1,22 @@
 """Where a training is and how it got there: the checkpoint that lets a killed run go on, and its log.
 
-``last.pt`` is replaced whole after each epoch, so a kill at any moment leaves the old one valid; ``log.jsonl`` holds one
-line per finished epoch.
+``last.pt`` is replaced whole after each epoch, so a kill at any moment leaves the old one valid; ``log.jsonl`` holds
+one line per finished epoch.
 """
 
 from __future__ import annotations
 
+import io
 import json
-import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from coreecho.errors import RecordError
+from coreecho.errors import RecordError, SettingsError
+from coreecho.files import replace_file
 
 LAST, LOG = "last.pt", "log.jsonl"
 
@@ -45,15 +47,20 @@ class TrainState:
         self.history.append(entry)
 
     def save(self, folder: Path, objective: nn.Module, optimizers: dict[str, Any]) -> None:
-        """Replaces the checkpoint and the log in ``folder``."""
+        """Replaces the checkpoint and the log in ``folder``.
+
+        Raises:
+            CoReEchoError: the disk is full or the folder cannot be written to; the old checkpoint is left.
+        """
         state = vars(self) | {
             "objective": objective.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
         }
-        torch.save(state, folder / f"{LAST}.partial")
-        os.replace(folder / f"{LAST}.partial", folder / LAST)
-        (folder / f"{LOG}.partial").write_text("".join(json.dumps(entry) + "\n" for entry in self.history))
-        os.replace(folder / f"{LOG}.partial", folder / LOG)
+        content = io.BytesIO()
+        torch.save(state, content)
+        log = "".join(json.dumps(entry) + "\n" for entry in self.history)
+        replace_file(folder / LAST, lambda path: path.write_bytes(content.getbuffer()))
+        replace_file(folder / LOG, lambda path: path.write_text(log, encoding="utf-8"))
 
     def load(self, folder: Path) -> dict[str, Any] | None:
         """Takes over the state saved in ``folder``, if any.
@@ -76,3 +83,20 @@ class TrainState:
             raise RecordError(f"{path} belongs to run key {own['key']}, not {self.key}; remove it to start anew")
         vars(self).update(own)
         return saved
+
+
+def tensorboard_writer(folder: Path) -> Callable[[dict[str, Any]], None]:
+    """A hook that writes every number of an epoch's log entry as a scalar, one group per stage."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise SettingsError("--tensorboard needs the package tensorboard; pip install tensorboard") from None
+    writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def write(entry: dict[str, Any]) -> None:
+        for name, value in entry.items():
+            if isinstance(value, float):
+                writer.add_scalar(f"{entry['stage']}/{name}", value, entry["epoch"])
+        writer.flush()
+
+    return write

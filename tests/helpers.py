@@ -1,8 +1,15 @@
 """Small builders that several test files share."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import torch
+
+from coreecho.model import build_model
+from coreecho.profiles import get_profile
+from coreecho.runs import Place
+from coreecho.settings import override
 
 
 def formula(stream: int, positions: np.ndarray) -> np.ndarray:
@@ -67,3 +74,55 @@ def write_avi(path, frames, fps=50.0, codec="MJPG"):
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
     writer.release()
     return path
+
+
+# A profile that trains in about a second: 8-frame clips of 32x32 and a narrow encoder.
+TINY = override(
+    get_profile("demo"),
+    [
+        "name=tiny",
+        "phantom.train=8",
+        "phantom.val=4",
+        "phantom.test=5",
+        "phantom.max_frames=44",
+        "encoder.widths=[8,8,16,16]",
+        "encoder.depths=[1,1,1,1]",
+        "encoder.head_width=8",
+        "encoder.dropout=0.1",
+        "clip.frames=8",
+        "clip.stride=2",
+        "shared.batch_size=4",
+        "shared.epochs=2",
+        "shared.refine_epochs=2",
+        "shared.selection_clips=1",
+    ],
+)
+
+
+def tiny_place(phantom_folder, runs_dir):
+    """Where tiny runs find the session's phantom; records go to ``runs_dir``."""
+    return Place(data_root=phantom_folder.parent, runs_dir=runs_dir, device="cpu")
+
+
+def tiny_model(seed=0, **recipe):
+    torch.manual_seed(seed)
+    return build_model(TINY.encoder, dataclasses.replace(TINY.shared, **recipe), 55.0, clip=TINY.clip)
+
+
+def write_echonet_folder(folder, rows, tracings=None, encoding="utf-8", newline="\n", videos=None, size=32, frames=6):
+    """A folder in EchoNet-Dynamic's format from rows (FileName, EF, ESV, EDV, Split) of text.
+
+    Args:
+        tracings: (FileName, Frame) rows; two frames of every listed video by default.
+        videos: stems of the videos that exist; the listed ones by default.
+    """
+    stems = [row[0].split(".")[0] for row in rows]
+    (folder / "Videos").mkdir(parents=True, exist_ok=True)
+    lines = ["FileName,EF,ESV,EDV,Split", *(",".join(row) for row in rows)]
+    (folder / "FileList.csv").write_bytes(newline.join([*lines, ""]).encode(encoding))
+    tracings = [(f"{stem}.avi", frame) for stem in stems for frame in (1, 4)] if tracings is None else tracings
+    lines = ["FileName,X1,Y1,X2,Y2,Frame", *(f"{name},1,2,3,4,{frame}" for name, frame in tracings)]
+    (folder / "VolumeTracings.csv").write_text("\n".join([*lines, ""]))
+    for stem in stems if videos is None else videos:
+        write_avi(folder / "Videos" / f"{stem}.avi", sector_frames(frames, size, size)[0])
+    return folder

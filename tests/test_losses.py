@@ -3,7 +3,6 @@
 import json
 import math
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -216,14 +215,25 @@ def test_impossible_options_are_refused(options):
         rnc_loss(torch.randn(6, 3), torch.arange(6.0), **options)
 
 
-def test_cost_grows_no_faster_than_the_pairs():
-    """Eight times the pairs of a batch of 256 (0.2 s with a loop over positives) must not cost more than that loop."""
+def loop_over_positives(features, labels):
+    """The same loss in the usual way: one vectorised step for each of the M - 1 positives."""
+    others = ~torch.eye(len(labels), dtype=torch.bool)
+    logits = -(features[:, None] - features).norm(dim=-1)[others].view(len(labels), -1)
+    gaps = (labels[:, None] - labels).abs()[others].view(len(labels), -1)
+    terms = [(logits.exp() * (gaps >= gaps[:, k, None])).sum(1).log().sub(logits[:, k]) for k in range(len(labels) - 1)]
+    return torch.stack(terms).mean()
+
+
+def test_it_is_many_times_as_fast_as_a_loop_over_positives():
+    """About 40 times at 256 clips on two idle cores; the bound leaves room for busy ones."""
     torch.manual_seed(3)
-    times = []
-    for count in (256, 724):
-        features, labels = torch.randn(count, 512), torch.rand(count) * 80
-        with_gradient(features, labels)
-        start = time.perf_counter()
-        with_gradient(features, labels)
-        times.append(time.perf_counter() - start)
-    assert all(a < b for a, b in pairwise([0, *times, 2.0]))
+    features, labels = torch.randn(256, 512, requires_grad=True), torch.randint(100, 800, (256,)).float()
+    seconds = {rnc_loss: [], loop_over_positives: []}
+    for _ in range(3):
+        for loss, times in seconds.items():
+            start = time.perf_counter()
+            value = loss(features * 0.2, labels)
+            torch.autograd.grad(value, features)
+            times.append(time.perf_counter() - start)
+    torch.testing.assert_close(rnc_loss(features, labels), loop_over_positives(features, labels))
+    assert min(seconds[rnc_loss]) * 5 < min(seconds[loop_over_positives])

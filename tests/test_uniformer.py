@@ -1,5 +1,6 @@
 """The encoder is the published one: same names, same numbers to 1e-9, at any scale."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -23,11 +24,16 @@ def published():
         return dict(file)
 
 
-@pytest.fixture
-def net():
+@pytest.fixture(scope="module")
+def filled():
     net = uniformer_small()
     fill_by_formula(net)
-    return net.double().eval()
+    return net.eval()
+
+
+@pytest.fixture
+def net(filled):
+    return copy.deepcopy(filled).double()
 
 
 def test_the_number_formula_gives_its_check_values():

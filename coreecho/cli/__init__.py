@@ -1,4 +1,4 @@
-"""The command line: ``coreecho data | train | runs | notebook | demo | predict``.
+"""The command line: ``coreecho data | train | runs | notebook | demo | predict | bench``.
 
 Exit status 0: done; 2: something that the user can mend, said in a line or two on stderr; 130: interrupted. With
 ``--json`` one JSON document is all that stdout gets.
@@ -9,17 +9,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from coreecho import __version__
-from coreecho.cli import data, demo, notebook, predict, runs, train
+from coreecho.cli import bench, data, demo, notebook, predict, runs, train
 from coreecho.errors import CoReEchoError
 
-COMMANDS = (data, train, runs, notebook, demo, predict)
+COMMANDS = (data, train, runs, notebook, demo, predict, bench)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without repeating the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each command's module adds its own."""
-    parser = argparse.ArgumentParser(prog="coreecho", description="The reproducible companion of the CoReEcho paper.")
+    parser = _Parser(prog="coreecho", description="The reproducible companion of the CoReEcho paper.")
     parser.add_argument("--version", action="version", version=f"coreecho {__version__}")
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:

@@ -31,8 +31,14 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-root", type=Path, help="paper profile: folder with echonet/ and weights/")
     parser.add_argument("--runs-dir", type=Path, help="records and checkpoints (default: runs/ of the project)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(default: auto)")
-    parser.add_argument("--workers", type=int, default=0, help="loader processes (default: 0)")
+    parser.add_argument("--workers", type=_count, default=0, help="loader processes (default: 0)")
     parser.add_argument("--skip-bad", action="store_true", help="leave unusable rows of the list file out")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes (0, 1, ...)")
+    return int(text)
 
 
 def profile_of(arguments: argparse.Namespace) -> Profile:

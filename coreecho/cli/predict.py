@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from coreecho import figures
 from coreecho.checkpoints import load
@@ -28,7 +29,7 @@ def add_parser(commands: Commands) -> None:
         default="auto",
         help="paper: frames as they are; seconds: find the sector, resample in time; auto: by the file (default)",
     )
-    parser.add_argument("--device", default="cpu", help="(default: cpu)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="(default: cpu)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
     parser.add_argument("--figure", type=Path, help="draw frames and clips: a PNG file, or a folder for several files")
     parser.add_argument("--csv", type=Path, help="also write a table, one row per file")
@@ -39,6 +40,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     several = len(arguments.files) > 1
     if several and arguments.figure is not None and arguments.figure.suffix:
         raise SettingsError(f"--figure {arguments.figure} names one file for {len(arguments.files)}; give a folder")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("there is no CUDA device here; use --device cpu")
     model, info = load(arguments.checkpoint)
     model = model.to(arguments.device)
     done: list[Prediction] = []
@@ -77,9 +80,8 @@ def _report(arguments: argparse.Namespace, done: list[Prediction], failed: list[
 
 
 def _print_one(prediction: Prediction) -> None:
-    print(
-        f"{prediction.file}: EF {prediction.ef:.1f} % (mean of {len(prediction.clips)} clips, SD {prediction.spread:.1f})"
-    )
+    spread = f"mean of {len(prediction.clips)} clips, SD {prediction.spread:.1f}"
+    print(f"{prediction.file}: EF {prediction.ef:.1f} % ({spread})")
     for clip in prediction.clips:
         at = "" if clip.start_seconds is None else f" ({clip.start_seconds:.2f} s)"
         print(f"  clip from frame {clip.start}{at}: EF {clip.ef:.1f} %")

@@ -48,7 +48,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 def _status(arguments: argparse.Namespace) -> int:
     profile, place = profile_of(arguments), place_of(arguments)
-    rows = []
+    rows: list[dict[str, object]] = []
     for name, run in all_runs().items():
         record = runs.find(run, profile, place)
         rows.append(

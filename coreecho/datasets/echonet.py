@@ -8,6 +8,7 @@ anything else that is wrong with a row is an error, since it would silently chan
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -38,15 +39,15 @@ def read_echonet(root: Path, *, skip_bad: bool = False) -> Dataset:
     rows = _read_list(root)
     files = {path.stem.lower(): path for path in _video_folder(root).iterdir() if path.suffix.lower() == ".avi"}
     traced = _traced_twice(root)
-    untraced = {row.id for row in rows.itertuples() if row.id.lower() not in traced}
-    missing = {row.id for row in rows.itertuples() if row.id.lower() not in files} - untraced
-    bad = {row.id: row.problem for row in rows.itertuples() if row.problem and row.id not in untraced}
+    untraced = {row.id for row in rows if row.id.lower() not in traced}
+    missing = {row.id for row in rows if row.id.lower() not in files} - untraced
+    bad = {row.id: row.problem for row in rows if row.problem and row.id not in untraced}
     if (missing or bad) and not skip_bad:
         raise DataError(_complaint(root, missing, bad))
     left_out = untraced | missing | bad.keys()
     studies = tuple(
-        Study(id=row.id, path=files[row.id.lower()], label=float(row.EF), split=row.split)
-        for row in rows.itertuples()
+        Study(id=row.id, path=files[row.id.lower()], label=row.ef, split=row.split)
+        for row in rows
         if row.id not in left_out
     )
     dropped = {"untraced": sorted(untraced), "missing": sorted(missing), "bad label": sorted(bad)}
@@ -103,8 +104,16 @@ def _stem(names: pd.Series[str]) -> pd.Series[str]:
     return names.str.strip().str.replace(r"(?i)\.avi$", "", regex=True)
 
 
-def _read_list(root: Path) -> pd.DataFrame:
-    """The list with columns id, EF (float), split and problem (text, empty when the row is good)."""
+class _Row(NamedTuple):
+    """A row of the list; ``problem`` says what is wrong with its label, or nothing."""
+
+    id: str
+    ef: float
+    split: Split
+    problem: str
+
+
+def _read_list(root: Path) -> list[_Row]:
     path = root / LIST_FILE
     table = _read_csv(path, _LIST_COLUMNS)
     table["id"] = _stem(table["FileName"])
@@ -124,9 +133,13 @@ def _read_list(root: Path) -> pd.DataFrame:
             f"{path}: row {_row(table, unknown)}: Split is {table['Split'][unknown].iloc[0]!r}; "
             "it must be TRAIN, VAL or TEST"
         )
-    table["problem"] = [_label_problem(row) for row in table.to_dict("records")]
-    table["EF"] = pd.to_numeric(table["EF"], errors="coerce")
-    return table
+    return [_parsed({str(name): str(value) for name, value in row.items()}) for row in table.to_dict("records")]
+
+
+def _parsed(row: dict[str, str]) -> _Row:
+    ef = _number(row["EF"])
+    split = next(split for split in SPLITS if split == row["split"])
+    return _Row(row["id"], float("nan") if ef is None else ef, split, _label_problem(row))
 
 
 def _row(table: pd.DataFrame, mask: pd.Series[bool]) -> int:

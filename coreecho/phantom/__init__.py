@@ -6,6 +6,15 @@ Whatever is measured on it says nothing about patients.
 """
 
 from coreecho.phantom.echonet import PHANTOM_VERSION, fingerprint, is_complete, write_echonet
-from coreecho.phantom.truth import read_truth, true_ef
+from coreecho.phantom.truth import describe_labels, read_truth, sample_labels, true_ef
 
-__all__ = ["PHANTOM_VERSION", "fingerprint", "is_complete", "read_truth", "true_ef", "write_echonet"]
+__all__ = [
+    "PHANTOM_VERSION",
+    "describe_labels",
+    "fingerprint",
+    "is_complete",
+    "read_truth",
+    "sample_labels",
+    "true_ef",
+    "write_echonet",
+]

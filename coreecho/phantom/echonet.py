@@ -29,6 +29,7 @@ from tqdm import tqdm
 from coreecho.errors import DataError, SettingsError
 from coreecho.phantom.case import Case, sample_case, tracing
 from coreecho.phantom.ultrasound import render
+from coreecho.phantom.view import Acquisition
 from coreecho.settings import PhantomSettings, to_dict
 
 PHANTOM_VERSION: int = 1
@@ -36,8 +37,8 @@ PHANTOM_VERSION: int = 1
 
 
 def fingerprint(settings: PhantomSettings) -> str:
-    """SHA-256 (hex) over the settings and the generator's version: what decides the phantom's content."""
-    content = {"settings": to_dict(settings), "version": PHANTOM_VERSION}
+    """SHA-256 (hex) over settings, ranges of acquisition and generator version: what decides the phantom's content."""
+    content = {"settings": to_dict(settings), "acquisition": to_dict(Acquisition()), "version": PHANTOM_VERSION}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -25,11 +25,11 @@ TOP_SHARE = 0.01
 class Acquisition:
     """Ranges from which every video's `View` is drawn uniformly; wider ranges make the EF harder to read."""
 
-    fill: Range = (0.40, 0.54)
+    fill: Range = (0.50, 0.62)
     """Length of the left ventricle in the picture over the sector's depth."""
-    foreshortening: Range = (0.82, 1.0)
+    foreshortening: Range = (0.9, 1.0)
     """Length of the section through the ventricle over its true long axis (1: the plane holds the apex)."""
-    apex_depth: Range = (0.10, 0.19)
+    apex_depth: Range = (0.08, 0.16)
     """Depth of the apex below the probe over the sector's depth."""
     apex_offset: Range = (0.01, 0.10)
     """Sideways place of the apex over the sector's depth; positive is right."""
@@ -37,7 +37,7 @@ class Acquisition:
     """Angle in degrees by which the base is swung to the right about the apex."""
     half_angle: Range = (36.0, 44.0)
     """Half opening angle of the sector in degrees."""
-    sway: Range = (0.0, 0.25)
+    sway: Range = (0.0, 0.15)
     """Slow sideways drift of the heart (breathing, hand) to either side in cm."""
     sway_start: Range = (0.0, 1.0)
     """Position in the drift's period of four seconds at frame 0, as a share of the period."""
@@ -47,19 +47,19 @@ class Acquisition:
     """Loss in dB per cm of depth that the machine's depth compensation leaves."""
     dynamic_range: Range = (46.0, 60.0)
     """Decibels between black and white."""
-    noise: Range = (-46.0, -32.0)
+    noise: Range = (-48.0, -38.0)
     """Electronic noise in dB below the myocardium's mean echo."""
-    haze: Range = (-24.0, -6.0)
+    haze: Range = (-28.0, -14.0)
     """Near-field reverberation at the probe in dB relative to the myocardium."""
-    blood: Range = (-40.0, -26.0)
+    blood: Range = (-40.0, -30.0)
     """Echo of the blood pool, clutter included, in dB relative to the myocardium."""
-    shadow: Range = (-16.0, 20.0)
+    shadow: Range = (-30.0, 14.0)
     """Loss in dB behind a rib; a negative draw means that no rib is in the way."""
     shadow_angle: Range = (-0.95, 0.95)
     """Direction of the rib as a share of the half opening angle."""
     shadow_width: Range = (3.0, 7.0)
     """Half width of the rib's shadow in degrees."""
-    dropout: Range = (-6.0, 12.0)
+    dropout: Range = (-12.0, 8.0)
     """Loss in dB where the lateral wall drops out; a negative draw means none."""
     dropout_level: Range = (0.1, 0.9)
     """Height of the drop-out's middle between apex (0) and base (1)."""

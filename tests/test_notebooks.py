@@ -1,0 +1,75 @@
+"""The committed notebooks: in step with their sources, executed, checked, and free of this machine's traces.
+
+nbval compares outputs with a fresh run; an unexecuted notebook would pass it with nothing compared. These tests close
+that hole.
+"""
+
+import re
+
+import jupytext
+import nbformat
+import pytest
+
+from coreecho import notebooks
+
+CHECKED = "nbval-check-output"
+NAMES = notebooks.names()
+
+
+def code_cells(name):
+    notebook = nbformat.read(notebooks.folder() / f"{name}.ipynb", as_version=4)
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_there_are_notebooks_and_each_is_a_pair():
+    assert {"phantom", "table1"} <= set(NAMES)
+    assert NAMES == sorted(path.stem for path in notebooks.folder().glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_source_and_notebook_agree(name):
+    source = jupytext.read(notebooks.folder() / f"{name}.py")
+    executed = nbformat.read(notebooks.folder() / f"{name}.ipynb", as_version=4)
+
+    def content(notebook):
+        return [(cell.cell_type, cell.source, cell.metadata.get("tags", [])) for cell in notebook.cells]
+
+    assert content(source) == content(executed), f"make notebooks writes {name}.ipynb anew"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_cell_was_executed_without_error(name):
+    for cell in code_cells(name):
+        assert cell.execution_count, f"not executed: {cell.source[:60]}"
+        assert not [output for output in cell.outputs if output.output_type == "error"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_checked_cells_exist_and_show_something(name):
+    checked = [cell for cell in code_cells(name) if CHECKED in cell.metadata.get("tags", [])]
+    assert checked
+    for cell in checked:
+        shown = "".join(
+            output.get("text", "") + "".join(output.get("data", {}).values()) for output in cell.outputs
+        ).strip()
+        assert shown, f"a checked cell shows nothing: {cell.source[:60]}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_path_of_a_machine_and_no_timing(name):
+    text = (notebooks.folder() / f"{name}.ipynb").read_text(encoding="utf-8")
+    assert not re.search(r"(?<![\w.:/-])/(home|root|work|tmp|Users|mnt|opt)/\w", text)
+    assert '"papermill"' not in text
+    assert '"iopub' not in text
+
+
+def test_table_cells_hold_numbers_of_the_phantom_under_its_name():
+    tables = [
+        "".join(output.get("data", {}).get("text/markdown", "") for output in cell.outputs)
+        for cell in code_cells("table1")
+    ]
+    main = next(text for text in tables if "CoReEcho" in text)
+    header = main.splitlines()[0]
+    assert "phantom, demo profile" in header
+    assert "Reproduced on EchoNet-Dynamic" in header
+    assert re.search(r"\d\.\d+ \[\d\.\d+, \d\.\d+\]", main), "no interval in the table"
