@@ -11,7 +11,7 @@ from pathlib import Path
 
 LARGEST = 500_000
 # Folders whose files may be larger: the vendored MathJax, the demo checkpoint, records and what notebooks draw.
-LARGER = ("book/_static/", "figures/", "runs/", "notebooks/", "tests/fixtures/")
+LARGER = ("book/_static/", "checkpoints/", "figures/", "runs/", "notebooks/", "tests/fixtures/")
 BINARY = {".avi", ".dcm", ".gz", ".npz", ".parquet", ".png", ".pt", ".safetensors", ".woff", ".woff2", ".xlsx"}
 PRIVATE_KEY = "PRIVATE" + " KEY-----"
 

@@ -130,7 +130,7 @@ def _decode_whole(path: Path) -> Frames:
         more, frame = capture.read()
         if not more:
             return np.stack(frames)
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 @contextmanager

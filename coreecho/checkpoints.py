@@ -28,6 +28,8 @@ from coreecho.weightfiles import State, fit, kind_of, read_weights, sha256
 FORMAT = 1
 """Layout of the header; raised when an older file can no longer be understood."""
 HEADER = "coreecho"
+WEIGHTS_FILE = "model.safetensors"
+"""Name of an own checkpoint in a run's folder or in one of the hub's layout (`coreecho.hub`)."""
 NOTICE = (
     "Not a medical device. Made for apical four-chamber videos; the view is not verified. "
     "The licence of the training data and of the weights applies."
@@ -112,15 +114,23 @@ def load(path: str | Path) -> tuple[CoReEcho, CheckpointInfo]:
     """A trained model in eval mode on the CPU, and what its file says about it; the kind is told by the content.
 
     Args:
-        path: An own checkpoint, or the authors' (``model`` and ``regressor`` in a PyTorch file).
+        path: An own checkpoint or the folder that holds it, or the authors' (``model`` and ``regressor`` in a PyTorch
+            file).
 
     Raises:
         CheckpointError: If the file is missing, damaged, of another kind or of another architecture.
     """
-    path = Path(path)
+    path = weights_file(path)
     model, info, state = _open_own(path) if kind_of(path) == "safetensors" else _open_authors(path)
     fit(model, state, path)
+    model.description = {name: getattr(info, name) for name in DESCRIPTION}
     return model.eval(), info
+
+
+def weights_file(path: str | Path) -> Path:
+    """The file of weights that a path names: itself, or ``model.safetensors`` in a folder."""
+    path = Path(path)
+    return path / WEIGHTS_FILE if path.is_dir() else path
 
 
 def read_info(path: str | Path) -> CheckpointInfo:

@@ -61,13 +61,52 @@ def pad_crop(clip: Frames, pad: int, rng: np.random.Generator, fill: Sequence[in
 
     The offset is uniform over 0..2 pad, both ends included, on each axis (supplementary Table 1).
     """
-    top, left = rng.integers(0, 2 * pad + 1, size=2) - pad
+    top, left = crop_shift(pad, rng)
     height, width = clip.shape[1:3]
     out = np.empty_like(clip)
     out[:] = fill
     out[:, max(-top, 0) : height - max(top, 0), max(-left, 0) : width - max(left, 0)] = clip[
         :, max(top, 0) : height + min(top, 0), max(left, 0) : width + min(left, 0)
     ]
+    return out
+
+
+def crop_shift(pad: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Rows and columns by which a random crop out of ``pad`` padded pixels moves the window: -pad..pad on each axis."""
+    top, left = rng.integers(0, 2 * pad + 1, size=2) - pad
+    return int(top), int(left)
+
+
+def assemble(
+    video: Frames,
+    starts: Sequence[int],
+    shifts: Sequence[tuple[int, int]],
+    clip: ClipSettings,
+    fill: Sequence[int] = (0, 0, 0),
+) -> Frames:
+    """The clips of an item at once: `cut` at each start and moved by each shift, channels first, in one copy.
+
+    Args:
+        video: frames (T, H, W, 3).
+        starts: first frame of each of the V clips.
+        shifts: rows and columns to move the window by, as `crop_shift` draws them; (0, 0) for none.
+        clip: shape of a clip.
+        fill: colour of what lies outside of the video, in space and time.
+
+    Returns:
+        (V, 3, clip.frames, H, W).
+    """
+    height, width = video.shape[1:3]
+    out = np.empty((len(starts), 3, clip.frames, height, width), np.uint8)
+    for target, start, (top, left) in zip(out, starts, shifts, strict=True):
+        part = video[start : start + clip.span : clip.stride].transpose(3, 0, 1, 2)  # (3, T, H, W)
+        count = part.shape[1]
+        if count < clip.frames or (top, left) != (0, 0):
+            for plane, value in zip(target, fill, strict=True):
+                plane.fill(value)
+        target[:, :count, max(-top, 0) : height - max(top, 0), max(-left, 0) : width - max(left, 0)] = part[
+            :, :, max(top, 0) : height + min(top, 0), max(left, 0) : width + min(left, 0)
+        ]
     return out
 
 

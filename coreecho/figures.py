@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from coreecho.experiments import table1
 from coreecho.files import replace_file
 from coreecho.inference import Prediction
 from coreecho.records import Record
@@ -29,13 +30,14 @@ STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": Fal
 def predicted_against_listed(records: Mapping[str, Sequence[Record]]) -> Figure:
     """One panel per system: each test video's predicted EF (mean over seeds) against the listed one, in percent."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(3 * len(records), 3.3), layout="constrained")
+        figure = Figure(figsize=(2.9 * len(records), 3.7), layout="constrained")
         panels = figure.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
+        systems = {row.name: row.system for row in table1()}
         for panel, (name, own) in zip(panels, records.items(), strict=True):
             labels, predictions, _ = stack(own)
             panel.plot([0, 100], [0, 100], color=GREY, linewidth=1, label="equal")
             panel.scatter(labels, predictions.mean(axis=0), s=9, color=BLUE, alpha=0.6, linewidth=0, label="test video")
-            panel.set(title=f"{name.partition('/')[2]} ({len(own)} seeds)", xlabel="listed EF (%)", aspect="equal")
+            panel.set(title=f"{systems.get(name, name)} ({len(own)} seeds)", xlabel="listed EF (%)", aspect="equal")
             panel.set(xlim=(0, 100), ylim=(0, 100))
         panels[0].set_ylabel("predicted EF (%)")
         panels[-1].legend(frameon=False, loc="lower right")
@@ -85,10 +87,9 @@ def label_scatter(labels: pd.DataFrame) -> Figure:
 
 def save(figure: Figure, folder: Path, name: str) -> None:
     """Writes ``name.png`` and ``name.svg`` into ``folder``."""
-    replace_file(
-        folder / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
-    )
-    replace_file(folder / f"{name}.svg", lambda path: figure.savefig(path, format="svg", metadata={"Date": None}))
+    save_png(figure, folder / f"{name}.png")
+    with mpl.rc_context(STYLE):  # its hash salt makes the ids inside an SVG the same each time
+        replace_file(folder / f"{name}.svg", lambda path: figure.savefig(path, format="svg", metadata={"Date": None}))
 
 
 def save_png(figure: Figure, path: Path) -> None:

@@ -15,13 +15,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from coreecho.checkpoints import CheckpointInfo, load
+from coreecho.checkpoints import CheckpointInfo, load, weights_file
 from coreecho.clips import Frames, cut, normalise
-from coreecho.errors import CheckpointError
+from coreecho.errors import CheckpointError, DataError
+from coreecho.explain import INSTALL, Saliency, available, saliency
 from coreecho.model import CoReEcho
 from coreecho.protocols import protocol_starts
 from coreecho.settings import ClipSettings
-from coreecho.video import Video, read_video, resample_seconds, to_square
+from coreecho.video import Video, is_video, read_video, resample_seconds, to_square
+from coreecho.weightfiles import sha256
 
 ScanProtocol = Literal["auto", "paper", "seconds"]
 
@@ -56,6 +58,10 @@ class Prediction:
     """What the checkpoint was trained on."""
     frames: Frames = field(repr=False)
     """The first clip as the network saw it before normalisation, (T, H, W, 3) uint8."""
+    saliency: Saliency | None = field(default=None, repr=False)
+    """Grad-CAM of that clip, where it was asked for and grad-cam is installed."""
+    checkpoint_sha256: str | None = None
+    """SHA-256 of the checkpoint's file."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready data, without pictures."""
@@ -69,20 +75,28 @@ class Prediction:
             ],
             "protocol": self.protocol,
             "training_data": self.training_data,
+            "checkpoint_sha256": self.checkpoint_sha256,
             "notes": list(self.notes),
         }
 
 
 def predict(
-    path: str | Path, checkpoint: str | Path, *, protocol: ScanProtocol = "auto", device: str = "cpu"
+    path: str | Path,
+    checkpoint: str | Path,
+    *,
+    protocol: ScanProtocol = "auto",
+    device: str = "cpu",
+    explain: bool = False,
 ) -> Prediction:
     """The EF of one echo file.
 
     Args:
-        path: AVI, MP4, GIF, DICOM or another file that `coreecho.video` reads; an apical four-chamber clip.
-        checkpoint: trained weights, this package's or the authors'.
+        path: AVI, MP4, GIF, DICOM, NIfTI, MetaImage or another file that `coreecho.video` reads; an apical
+            four-chamber clip.
+        checkpoint: trained weights, this package's (a file, or a folder in the hub's layout) or the authors'.
         protocol: ``auto`` chooses ``paper`` for a square AVI of the network's own size, else ``seconds``.
         device: where to compute.
+        explain: also compute Grad-CAM of the first clip (`Prediction.saliency`).
 
     Returns:
         EF per clip and their mean. Five evenly spaced clips are scored, fewer if the file is short.
@@ -92,10 +106,19 @@ def predict(
         CheckpointError: the checkpoint cannot be used, or predicts something other than an EF.
     """
     model, info = load(checkpoint)
-    return predict_with(model.to(device), info, Path(path), protocol=protocol)
+    digest = sha256(weights_file(checkpoint))
+    return predict_with(model.to(device), info, Path(path), protocol=protocol, explain=explain, digest=digest)
 
 
-def predict_with(model: CoReEcho, info: CheckpointInfo, path: Path, *, protocol: ScanProtocol = "auto") -> Prediction:
+def predict_with(
+    model: CoReEcho,
+    info: CheckpointInfo,
+    path: Path,
+    *,
+    protocol: ScanProtocol = "auto",
+    explain: bool = False,
+    digest: str | None = None,
+) -> Prediction:
     """As `predict`, with a model that is already loaded; for many files.
 
     Raises:
@@ -111,7 +134,12 @@ def predict_with(model: CoReEcho, info: CheckpointInfo, path: Path, *, protocol:
     starts = list(protocol_starts("even5", clip)(path.name, len(prepared), 0))
     clips = np.stack([cut(prepared.frames, start, clip) for start in starts])  # (V, T, H, W, 3)
     outputs = _forward(model, clips)
-    notes = (*prepared.notes, *_warnings(prepared, clip, info, chosen))
+    notes = (*prepared.notes, *_warnings(video, prepared, clip, info, chosen))
+    shown = _explain(model, clips[:1]) if explain and available() else None
+    if explain and shown is None:
+        notes += (f"no Grad-CAM was computed. {INSTALL}",)
+    elif shown is not None and shown.empty:
+        notes += ("Grad-CAM is empty: nothing in the first clip raises the EF, so nothing is drawn over it",)
     return Prediction(
         file=path.name,
         ef=float(np.mean(outputs)),
@@ -124,7 +152,33 @@ def predict_with(model: CoReEcho, info: CheckpointInfo, path: Path, *, protocol:
         notes=tuple(dict.fromkeys(notes)),
         training_data=info.training_data,
         frames=clips[0],
+        saliency=shown,
+        checkpoint_sha256=digest,
     )
+
+
+def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Echo files by name; a folder stands for those that lie in it, sorted, told by their first bytes.
+
+    Returns:
+        the files, and what lies in the folders but is no echo file (a system file, a text, a still, a folder).
+
+    Raises:
+        DataError: a folder holds no echo file.
+    """
+    files: list[Path] = []
+    skipped: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        inside = sorted(path.iterdir())
+        echoes = [each for each in inside if each.is_file() and is_video(each)]
+        if not echoes:
+            raise DataError(f"{path}: no echo file lies in this folder; give files, or a folder that holds some")
+        files += echoes
+        skipped += [each for each in inside if each not in echoes]
+    return files, skipped
 
 
 def _protocol(path: Path, video: Video, clip: ClipSettings) -> Literal["paper", "seconds"]:
@@ -148,8 +202,14 @@ def _forward(model: CoReEcho, clips: Frames) -> list[float]:
     return outputs
 
 
-def _warnings(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:
-    """What a careful reader of the number should know."""
+def _explain(model: CoReEcho, clip: Frames) -> Saliency:
+    """Grad-CAM of one clip (1, T, H, W, 3)."""
+    tensor = torch.from_numpy(np.ascontiguousarray(clip.transpose(0, 4, 1, 2, 3)))  # (1, 3, T, H, W)
+    return saliency(model, normalise(tensor.to(next(model.parameters()).device)))
+
+
+def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:
+    """What a careful reader of the number should know of the file and of the video that was made of it."""
     notes = []
     rate = video.fps or info.fps
     span = f"{clip.span} frames" + (f" ({clip.span / rate:.2f} s)" if rate else "")
@@ -160,6 +220,12 @@ def _warnings(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: 
         notes.append("the file gives no frame rate: its frames were taken as they are")
     elif protocol == "paper" and info.fps and abs(video.fps - info.fps) > 0.2 * info.fps:
         notes.append(f"{video.fps:g} frames per second, trained on {info.fps:g}: a clip covers {span}")
+    elif protocol == "seconds" and file.fps and info.fps and not 0.5 * info.fps <= file.fps <= 2 * info.fps:
+        notes.append(
+            f"odd frame rate: {file.fps:g} frames per second were resampled to the {info.fps:g} of the training videos"
+        )
+    if info.dropped:
+        notes.append(f"weights in the checkpoint that the network has no use for: {', '.join(info.dropped)}")
     if "phantom" in info.training_data:
         notes.append("the checkpoint was trained on the phantom: it knows no real hearts, and its EF means nothing")
     notes.append(info.notice)

@@ -13,10 +13,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from coreecho.clips import CROP_STREAM, GREY, Frames, StartRule, cut, fit, generator, pad_crop
+from coreecho.clips import CROP_STREAM, GREY, Frames, StartRule, assemble, crop_shift, fit, generator
 from coreecho.datasets import Study
 from coreecho.errors import VideoError
 from coreecho.settings import ClipSettings
+from coreecho.study_video import packed_frames, read_study
 from coreecho.video import read_video
 from coreecho.video.containers import inspect_avi
 from coreecho.video.read import kind_of
@@ -76,11 +77,12 @@ class ClipDataset(TorchDataset[Item]):
         augment: bool = False,
         same_clip: bool = False,
         padding: Literal["black", "grey"] = "black",
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int | None = None,
     ) -> None:
         """Cuts the clips that ``starts`` names; with ``same_clip`` the first one twice, cropped independently."""
         self.studies, self.clip, self.starts = tuple(studies), clip, starts
-        self.seed, self.augment, self.same_clip, self.cache_bytes = seed, augment, same_clip, cache_bytes
+        self.seed, self.augment, self.same_clip = seed, augment, same_clip
+        self.cache_bytes = CACHE_BYTES if cache_bytes is None else cache_bytes
         self.fill = (0, 0, 0) if padding == "black" else GREY
         self._cache: dict[str, Frames] = {}
         self._cached_bytes = 0
@@ -97,24 +99,36 @@ class ClipDataset(TorchDataset[Item]):
         starts = tuple(self.starts(study.id, len(video), epoch))
         if self.same_clip:
             starts = (starts[0], starts[0])
-        views = []
-        for view, start in enumerate(starts):
-            clip = cut(video, start, self.clip, self.fill)
-            if self.augment and self.clip.pad:
-                clip = pad_crop(
-                    clip, self.clip.pad, generator(self.seed, epoch, study.id, CROP_STREAM + view), self.fill
-                )
-            views.append(clip)
-        clips = np.stack(views).transpose(0, 4, 1, 2, 3)  # (V, T, H, W, 3) -> (V, 3, T, H, W)
-        return Item(torch.from_numpy(np.ascontiguousarray(clips)), study.label, study.id, starts)
+        shifts = [self._shift(epoch, study.id, view) for view in range(len(starts))]
+        clips = assemble(video, starts, shifts, self.clip, self.fill)  # (V, 3, T, H, W)
+        return Item(torch.from_numpy(clips), study.label, study.id, starts)
+
+    def _shift(self, epoch: int, video: str, view: int) -> tuple[int, int]:
+        """How far this view's random crop moves; nowhere without augmentation."""
+        if not self.augment or not self.clip.pad:
+            return 0, 0
+        return crop_shift(self.clip.pad, generator(self.seed, epoch, video, CROP_STREAM + view))
 
     def _read(self, study: Study, epoch: int) -> Frames:
+        if study.pack is not None:
+            return self._read_pack(study)
+        if study.frames is not None or study.reverse:
+            return self._keep(study, fit(read_study(study, min_frames=1).frames, self.clip.size))
         length = stored_frames(study.path)
         if length is not None and not self._has_room(length * 3 * self.clip.size**2):
             part = self._read_part(study, epoch, length)
             if part is not None:
                 return part
-        frames = fit(read_video(study.path, min_frames=1).frames, self.clip.size)
+        return self._keep(study, fit(read_video(study.path, min_frames=1).frames, self.clip.size))
+
+    def _read_pack(self, study: Study) -> Frames:
+        """The video from its pack: a view of the mapped file where its size is the clip's, which costs no memory."""
+        frames = packed_frames(study)
+        if frames.shape[1:3] == (self.clip.size, self.clip.size):
+            return frames
+        return self._keep(study, fit(np.ascontiguousarray(frames), self.clip.size))
+
+    def _keep(self, study: Study, frames: Frames) -> Frames:
         if self._has_room(frames.nbytes):
             self._cache[study.id] = frames
             self._cached_bytes += frames.nbytes

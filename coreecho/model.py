@@ -7,8 +7,9 @@ The paper's pair is UniFormer-S with `MLPHead`. `LinearHead` is what EchoCoTr an
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -104,6 +105,7 @@ class CoReEcho(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.head, self.task, self.clip = encoder, head, task, clip
+        self.description: dict[str, Any] = {}  # what a checkpoint said of training data and licence
 
     @classmethod
     def from_checkpoint(cls, path: str | Path) -> CoReEcho:
@@ -113,13 +115,37 @@ class CoReEcho(nn.Module):
         later in the order of imports, so it is looked up only now.
 
         Args:
-            path: Checkpoint; its kind is told by its content.
+            path: Checkpoint, or a folder with ``model.safetensors``; its kind is told by its content.
 
         Raises:
             CheckpointError: If the file is missing, damaged or of another architecture.
         """
         model: CoReEcho = importlib.import_module("coreecho.checkpoints").load(path)[0]
         return model
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> CoReEcho:
+        """A trained model in eval mode, from a local folder in the Hugging Face hub's layout (`coreecho.hub`).
+
+        Raises:
+            CheckpointError: If it is no such folder, or its files are damaged.
+        """
+        model: CoReEcho = importlib.import_module("coreecho.hub").load_folder(folder)
+        return model
+
+    def save_pretrained(self, folder: str | Path, description: Mapping[str, Any] | None = None) -> None:
+        """Write a local folder in the Hugging Face hub's layout: weights, ``config.json`` and a model card.
+
+        Args:
+            folder: Made if missing.
+            description: ``training_data`` and more, as `coreecho.checkpoints.save` takes it; what the checkpoint that
+                the model came from said, if none.
+
+        Raises:
+            CoReEchoError: If the folder cannot be written, or the description does not fit.
+        """
+        facts = {"training_data": "not stated", **(self.description if description is None else description)}
+        importlib.import_module("coreecho.hub").save_folder(self, folder, facts)
 
     def embed(self, x: Tensor) -> Tensor:
         """Normalised clips (B, 3, T, H, W) to embeddings (B, C_E)."""

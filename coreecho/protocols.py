@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from coreecho.clips import StartRule, generator, legal_starts, normalise
 from coreecho.datasets import Study
+from coreecho.errors import DataError
 from coreecho.loading import ClipDataset
 from coreecho.settings import ClipSettings, Protocol
 
@@ -45,6 +46,10 @@ def protocol_starts(
         if protocol == "even5":
             return sorted({round(start) for start in np.linspace(0, legal - 1, 5)})
         if official is not None:
+            if max(official[video]) >= legal:
+                raise DataError(
+                    f"{video}: start {max(official[video])} is past its last clip ({legal - 1}); other data?"
+                )
             return official[video]
         chosen = generator(PROTOCOL_SEED, 0, video, PROTOCOL_STREAM).choice(legal, min(3, legal), replace=False)
         return [int(start) for start in chosen]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def write_record(record: Record, predictions: pd.DataFrame) -> None:
         "run": to_dict(record.run),
         "profile": to_dict(record.profile),
         "data": dict(record.data),
-        "metrics": {name: dict(values) for name, values in record.metrics.items()},
+        "metrics": {name: _defined(values) for name, values in record.metrics.items()},
         "history": record.history,
         "provenance": dict(record.provenance),
         "predictions_sha256": hashlib.sha256((record.folder / PREDICTIONS).read_bytes()).hexdigest(),
@@ -114,7 +115,7 @@ def read_record(folder: Path) -> Record:
         digest, schema = content.pop("digest"), content["schema"]
     except FileNotFoundError:
         raise RecordError(f"{path}: no such record; `coreecho runs list` shows those that exist") from None
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise RecordError(f"{path}: not a complete record; remove its folder and run it again") from None
     if schema != SCHEMA:
         raise RecordError(f"{path}: schema {schema}, this version reads {SCHEMA}; run it again")
@@ -146,6 +147,11 @@ def list_records(runs_dir: Path, profile: str) -> list[Record]:
     """All records of a profile, by folder name; folders without a record (unfinished runs) are passed over."""
     folder = runs_dir / profile
     return [read_record(path.parent) for path in sorted(folder.glob(f"*/{RECORD}"))]
+
+
+def _defined(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that have a value: equal predictions have no correlation."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _digest(content: Mapping[str, Any]) -> str:

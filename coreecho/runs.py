@@ -13,9 +13,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import pandas as pd
 import torch
 from filelock import FileLock
 from tqdm import tqdm
@@ -26,12 +25,13 @@ from coreecho.errors import DataError, SettingsError
 from coreecho.evaluation import average_clips, regression_metrics
 from coreecho.files import default_data_root, default_runs_dir
 from coreecho.model import CoReEcho, R2Plus1D, build_model
-from coreecho.protocols import predict_clips, protocol_starts
 from coreecho.provenance import provenance
 from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
+from coreecho.scoring import published_starts, score
 from coreecho.settings import Profile, Run
 from coreecho.trainer import Trainer, make_accelerator
 from coreecho.trainstate import tensorboard_writer
+from coreecho.video.packing import attach_pack
 
 MODEL = "model.safetensors"
 PHANTOM = "phantom"
@@ -58,6 +58,12 @@ class Place:
     """Loader processes."""
     skip_bad: bool = False
     """Leave unusable rows of a list out instead of refusing it; part of the data's fingerprint."""
+    untraced: Literal["drop", "keep"] = "drop"
+    """Whether listed videos without tracings are left out, the paper's rule, or used (one's own data)."""
+    folds: str | None = None
+    """Which fold numbers are training, validation and test, such as 0-7/8/9, where a list has numbers."""
+    pack: Path | None = None
+    """Packed store of the data set (default: the one in or beside its folder, if any); never part of the key."""
 
 
 def ensure(
@@ -136,7 +142,8 @@ def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[s
     """The data of a run, the phantom being made where it is missing, and what its record says of it."""
     if profile.phantom is None:
         assert place.data_root is not None
-        data = read_echonet(place.data_root / PAPER_FOLDERS[run.dataset], skip_bad=place.skip_bad)
+        folder = place.data_root / PAPER_FOLDERS[run.dataset]
+        data = read_echonet(folder, skip_bad=place.skip_bad, untraced=place.untraced, folds=place.folds)
         # A phantom in the place of hearts stays a phantom wherever its numbers are shown.
         label = PHANTOM if (data.root / "phantom.json").exists() else "EchoNet-Dynamic"
         fingerprint = data.fingerprint()
@@ -148,6 +155,7 @@ def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[s
             if not phantom.is_complete(root, profile.phantom):
                 phantom.write_echonet(root, profile.phantom)
         data = read_echonet(root)
+    data = attach_pack(data, place.pack)
     counts = {split: sum(study.split == split for study in data.studies) for split in ("train", "val", "test")}
     dropped = {reason: len(names) for reason, names in data.dropped.items()}
     return data, {
@@ -171,6 +179,9 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
             return read_record(folder)
         recipe, clip = profile.recipe(run), profile.clip_settings(run)
         data.split("test")  # an empty one is named now, not after hours of training
+        starts = published_starts(data, clip, place.data_root) if profile.phantom is None else None
+        if profile.phantom is None:
+            about["starts"] = "published" if starts else "drawn"
         accelerator = make_accelerator(recipe, place.device)
         model = initial_model(run, profile, place, data.mean_label)
         trainer = Trainer(
@@ -187,7 +198,7 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
             on_epoch=tensorboard_writer(folder) if tensorboard else None,
         )
         history = trainer.fit()
-        predictions = score(model, data, run, profile, accelerator.device, place.workers)
+        predictions = score(model, data, run, profile, accelerator.device, place.workers, starts)
         metrics = {
             str(protocol): dataclasses.asdict(regression_metrics(means["label"], means["prediction"]))
             for protocol, table in predictions.groupby("protocol")
@@ -226,21 +237,3 @@ def _load_kinetics(model: CoReEcho, path: Path) -> None:
 def data_fps(profile: Profile) -> float:
     """Frame rate of the training videos: the phantom's, or EchoNet-Dynamic's usual 50."""
     return profile.phantom.fps if profile.phantom is not None else ECHONET_FPS
-
-
-def score(
-    model: CoReEcho, data: Dataset, run: Run, profile: Profile, device: torch.device, workers: int = 0
-) -> pd.DataFrame:
-    """Test predictions per clip under the one-clip protocol and the profile's own, with the phantom's true EF."""
-    clip, studies = profile.clip_settings(run), data.split("test")
-    tables = []
-    for protocol in dict.fromkeys(("first", profile.protocol)):
-        rule = protocol_starts(protocol, clip)
-        table = predict_clips(
-            model, studies, clip, rule, device=device, padding=profile.recipe(run).padding, workers=workers
-        )
-        tables.append(table.assign(protocol=protocol))
-    predictions = pd.concat(tables, ignore_index=True)
-    if profile.phantom is not None:
-        predictions["truth"] = predictions["video"].map(phantom.true_ef(data.root))
-    return predictions

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from coreecho.errors import RecordError
-from coreecho.evaluation import Interval, average_clips, bootstrap, paired_bootstrap, regression_metrics, seed_summary
+from coreecho.evaluation import Interval, average_clips, bootstrap, regression_metrics
 from coreecho.experiments import SEEDS, Row, published, table1
 from coreecho.files import replace_file
 from coreecho.profiles import get_profile
@@ -25,6 +25,8 @@ from coreecho.runs import PHANTOM, Place, find
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "r2": "R2 (%)"}
 NOT_RUN = "not yet run"
+PUBLISHED_ONLY = "–"
+REPRODUCED = "EchoNet-Dynamic, run here"
 Array = npt.NDArray[np.float64]
 Records = Mapping[str, Sequence[Record]]
 """Row name -> its records, one per seed, all of one profile."""
@@ -38,13 +40,22 @@ class Table:
     numbers: pd.DataFrame
     notes: tuple[str, ...] = ()
 
+    def markdown(self) -> str:
+        """The display table as Markdown, every cell as it stands."""
+        return to_markdown(self.display)
+
     def write(self, folder: Path, name: str) -> None:
         """Writes ``name.md`` (with notes), ``name.csv`` (numbers) and ``name.tex`` into ``folder``."""
-        markdown = "\n".join([self.display.to_markdown(index=False), "", *(f"- {note}" for note in self.notes), ""])
+        markdown = "\n".join([self.markdown(), "", *(f"- {note}" for note in self.notes), ""])
         latex = self.display.to_latex(index=False, escape=True)
         replace_file(folder / f"{name}.md", lambda path: path.write_text(markdown, encoding="utf-8"))
         replace_file(folder / f"{name}.csv", lambda path: self.numbers.to_csv(path, index=False, lineterminator="\n"))
         replace_file(folder / f"{name}.tex", lambda path: path.write_text(latex, encoding="utf-8"))
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """A table as Markdown without an index; numbers keep the digits that they were formatted with."""
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def stack(records: Sequence[Record], protocol: str | None = None) -> tuple[Array, Array, Array | None]:
@@ -77,7 +88,7 @@ def existing(rows: Sequence[Row], profile: str, place: Place, seeds: Sequence[in
 
 def column_label(record: Record) -> str:
     """How a column of this record's profile and data is headed."""
-    return f"{record.data['label']}, {record.profile.name} profile"
+    return f"{record.data['label']}, {record.profile.name}"
 
 
 def comparison(records: Records, paper_records: Records | None = None) -> Table:
@@ -94,14 +105,14 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
         }
     shown = next((own[0] for own in records.values() if own), None)
     for row in table1():
-        line: dict[str, str] = {"System": row.system, "Clips": row.clips}
+        line: dict[str, str] = {"System": f"{row.system}, {row.clips}"}
         for metric, name in METRIC_NAMES.items():
-            line[f"Published {name}"] = f"{row.published[metric]:g}"
+            line[f"Published {name}"] = f"{row.published[metric]:{'g' if metric == 'r2' else '.2f'}}"
             numbers.append(_number(row, "published", "EchoNet-Dynamic", metric, row.published[metric]))
         for own in (paper_records or {}, records):
             numbers += _row_numbers(row, own.get(row.name, ()))
         if paper_records is not None:
-            line["Reproduced on EchoNet-Dynamic"] = _headline(row, paper_records.get(row.name, ()))
+            line[REPRODUCED] = _headline(row, paper_records.get(row.name, ()))
         if shown is not None:
             line |= _cells(row, records.get(row.name, ()), column_label(shown))
         rows.append(line)
@@ -117,25 +128,23 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
 def _cells(row: Row, records: Sequence[Record], label: str) -> dict[str, str]:
     """The formatted cells of one row and profile."""
     if not records:
-        empty = NOT_RUN if row.run is not None else "published only"
-        return {f"{label}: {name}": empty for name in METRIC_NAMES.values()} | {f"{label}: R2 by seed": ""}
+        empty = NOT_RUN if row.run is not None else PUBLISHED_ONLY
+        return {f"{label}: {name}": empty for name in METRIC_NAMES.values()}
     labels, predictions, _ = stack(records)
     intervals = bootstrap(labels, predictions)
-    cells = {f"{label}: {name}": _interval(intervals[metric], metric) for metric, name in METRIC_NAMES.items()}
-    seeds = seed_summary([regression_metrics(labels, each).r2 * 100 for each in predictions])
-    spread = "" if seeds.n < 2 else f" (SD {seeds.sd:.2f})"
-    return cells | {f"{label}: R2 by seed": ", ".join(f"{value:.1f}" for value in seeds.values) + spread}
+    return {f"{label}: {name}": format_interval(intervals[metric], metric) for metric, name in METRIC_NAMES.items()}
 
 
 def _headline(row: Row, records: Sequence[Record]) -> str:
     if not records:
-        return NOT_RUN if row.run is not None else "published only"
+        return NOT_RUN if row.run is not None else PUBLISHED_ONLY
     labels, predictions, _ = stack(records)
     intervals = bootstrap(labels, predictions)
-    return "; ".join(f"{name} {_interval(intervals[metric], metric)}" for metric, name in METRIC_NAMES.items())
+    return "; ".join(f"{name} {format_interval(intervals[metric], metric)}" for metric, name in METRIC_NAMES.items())
 
 
-def _interval(interval: Interval, metric: str) -> str:
+def format_interval(interval: Interval, metric: str) -> str:
+    """Estimate and interval of a metric, R2 in percent, for a cell."""
     scale = 100 if metric == "r2" else 1
     digits = 1 if metric == "r2" else 2
     low, high = interval.low * scale, interval.high * scale
@@ -174,77 +183,3 @@ def _number(row: Row, source: str, data: str, metric: str, value: float) -> dict
         "metric": METRIC_NAMES[metric],
         "value": round(value, 4),
     }
-
-
-def differences(records: Records, reference: str) -> pd.DataFrame:
-    """Every other row's metrics minus those of ``reference``, with paired 95 % intervals over patients."""
-    labels, theirs, _ = stack(records[reference])
-    lines: list[dict[str, str]] = []
-    for name, own in records.items():
-        if name == reference or not own:
-            continue
-        gaps = paired_bootstrap(labels, theirs, stack(own)[1])
-        against = own[0].run.method
-        line = {"Difference": f"{records[reference][0].run.method} minus {against}"}
-        lines.append(line | {METRIC_NAMES[metric]: _interval(gap, metric) for metric, gap in gaps.items()})
-    return pd.DataFrame(lines)
-
-
-def against_truth(records: Records) -> pd.DataFrame:
-    """R2 and MAE against the reader's EF and against the phantom's true EF, per row, with the oracle.
-
-    The oracle predicts the true EF: against the reader it is as far off as the reader, which no system can beat in
-    expectation. No real data set can show this, since nobody knows its true EF.
-    """
-    lines: list[dict[str, str]] = []
-    for name, own in records.items():
-        labels, predictions, truth = stack(own)
-        if truth is None:
-            raise RecordError(f"{own[0].folder}: no true EF; only runs on the phantom have one")
-        if not lines:
-            oracle = regression_metrics(labels, truth)
-            lines.append(_truth_line("oracle (the true EF)", [oracle.r2], [oracle.mae], [1.0], [0.0]))
-        reader = [regression_metrics(labels, each) for each in predictions]
-        true = [regression_metrics(truth, each) for each in predictions]
-        lines.append(
-            _truth_line(
-                name.partition("/")[2],
-                [each.r2 for each in reader],
-                [each.mae for each in reader],
-                [each.r2 for each in true],
-                [each.mae for each in true],
-            )
-        )
-    return pd.DataFrame(lines)
-
-
-def _truth_line(
-    system: str, r2_reader: list[float], mae_reader: list[float], r2_true: list[float], mae_true: list[float]
-) -> dict[str, str]:
-    def mean(values: list[float], scale: float, digits: int) -> str:
-        return f"{scale * sum(values) / len(values):.{digits}f}"
-
-    return {
-        "System": system,
-        "R2 against the reader (%)": mean(r2_reader, 100, 1),
-        "MAE against the reader": mean(mae_reader, 1, 2),
-        "R2 against the truth (%)": mean(r2_true, 100, 1),
-        "MAE against the truth": mean(mae_true, 1, 2),
-    }
-
-
-def provenance_table(records: Records) -> pd.DataFrame:
-    """The runs behind a table: key, seed, chosen epoch, training time and device."""
-    return pd.DataFrame(
-        {
-            "Row": name.partition("/")[2],
-            "Seed": record.run.seed,
-            "Run": record.folder.name,
-            "Epochs": len(record.history),
-            "Training (s)": f"{sum(entry['seconds'] for entry in record.history):.0f}",
-            "Device": record.provenance["device"],
-            "Commit": (record.provenance["commit"] or "unknown")[:8],
-        }
-        for name, own in records.items()
-        for record in own
-    )

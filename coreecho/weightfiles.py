@@ -87,17 +87,17 @@ def fit(module: nn.Module, state: State, path: Path) -> None:
         CheckpointError: If a weight is missing, unexpected, or of another shape.
     """
     expected = module.state_dict()
-    faults = [
+    other = [
         f"{key} has shape {tuple(state[key].shape)} instead of {tuple(value.shape)}"
         for key, value in expected.items()
         if key in state and state[key].shape != value.shape
     ]
-    faults += [f"{key} is missing" for key in expected if key not in state]
-    faults += [f"{key} is unexpected" for key in state if key not in expected]
-    if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    missing = [f"{key} is missing" for key in expected if key not in state]
+    unexpected = [f"{key} is unexpected" for key in state if key not in expected]
+    if faults := [*other[:1], *missing[:2], *unexpected[:2]]:
+        more = f"; in all {len(missing)} missing, {len(unexpected)} unexpected, {len(other)} of another shape"
         raise CheckpointError(
-            f"the weights in {path} do not fit the network: {faults[0]}{more}; "
+            f"the weights in {path} do not fit the network: {', '.join(faults)}{more}; "
             "use a checkpoint of this architecture and width"
         )
     module.load_state_dict(state)

@@ -14,8 +14,8 @@
 # %% [markdown]
 # # The phantom in pictures
 #
-# Draws the contact sheet of the [phantom](../book/phantom.md) and checks its labels: eight small studies are made on the
-# spot, 1,400 labels are drawn without rendering. Takes half a minute on one CPU core and needs no data.
+# Draws the contact sheet of the [phantom](../book/phantom.md) and checks its labels: eight small studies are made on
+# the spot, 1,400 labels are drawn without rendering. Takes half a minute on one CPU core and needs no data.
 
 # %% tags=["parameters", "hide-input"]
 figures_dir = ""
@@ -24,11 +24,14 @@ studies = 8
 # %%
 import dataclasses
 import tempfile
+import warnings
 from pathlib import Path
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
 from IPython.display import Image, Markdown
 
-from coreecho import figures, phantom
+from coreecho import figures, phantom, tables
 from coreecho.files import project_root
 from coreecho.profiles import DEMO, GPU
 from coreecho.video import read_video
@@ -62,7 +65,7 @@ Image(out / "phantom.png")
 
 # %% tags=["nbval-check-output"]
 labels = phantom.sample_labels(DEMO.phantom)
-Markdown(phantom.describe_labels(labels).to_markdown(index=False))
+Markdown(tables.to_markdown(phantom.describe_labels(labels)))
 
 # %% mystnb={"image": {"alt": "Left: listed against true ejection fraction of 1,400 phantom videos, scattered about the diagonal by a few points. Right: histogram of the listed ejection fraction with a peak near 60 and a left tail."}, "figure": {"caption": "Labels of the demo phantom: the reader's EF against the true one, and its distribution.", "name": "fig-phantom-labels"}}
 plot = figures.label_scatter(labels)

@@ -1,4 +1,4 @@
-"""EchoNet-Dynamic's folder as people really have it: suffixes, Excel, doubled folders, bad rows; and what is refused."""
+"""EchoNet-Dynamic's folder as people really have it: suffixes, Excel, doubled folders, bad rows; what is refused."""
 
 import pytest
 from helpers import write_echonet_folder

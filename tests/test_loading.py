@@ -1,10 +1,10 @@
-"""Loading: one decode per item, a bounded memory cache, and the same bytes whether a video is decoded whole or in part."""
+"""Loading: one decode per item, bounded memory, and the same bytes whether a video is decoded whole or in part."""
 
 import pytest
 import torch
 from helpers import sector_frames, write_avi
 
-from coreecho import loading
+from coreecho import loading, study_video
 from coreecho.clips import random_starts
 from coreecho.datasets import Study
 from coreecho.errors import VideoError
@@ -25,7 +25,8 @@ def reads(monkeypatch):
         return original(path, **options)
 
     original = loading.read_video
-    monkeypatch.setattr(loading, "read_video", counted)
+    for module in (loading, study_video):  # decoding in part, and whole
+        monkeypatch.setattr(module, "read_video", counted)
     return calls
 
 
@@ -39,9 +40,9 @@ def test_a_video_is_decoded_once_however_many_clips_and_epochs(phantom_data, rea
 
 def test_memory_stays_under_its_bound_and_videos_beyond_it_are_read_anew(phantom_data, reads, monkeypatch):
     studies = phantom_data.split("train")
-    data = ClipDataset(studies, CLIP, random_starts(CLIP, 2, 0))
     sizes = {study.id: stored_frames(study.path) * 32 * 32 * 3 for study in studies}
     monkeypatch.setattr(loading, "CACHE_BYTES", sizes[studies[0].id] + sizes[studies[1].id] + 100)
+    data = ClipDataset(studies, CLIP, random_starts(CLIP, 2, 0))
     for epoch in range(3):
         for index in range(len(data)):
             data[epoch, index]

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from coreecho import notebooks
+from coreecho.tables import REPRODUCED
 
 CHECKED = "nbval-check-output"
 NAMES = notebooks.names()
@@ -23,7 +24,7 @@ def code_cells(name):
 
 def test_there_are_notebooks_and_each_is_a_pair():
     assert {"phantom", "table1"} <= set(NAMES)
-    assert NAMES == sorted(path.stem for path in notebooks.folder().glob("*.ipynb"))
+    assert sorted(path.stem for path in notebooks.folder().glob("*.ipynb")) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,6 +71,6 @@ def test_table_cells_hold_numbers_of_the_phantom_under_its_name():
     ]
     main = next(text for text in tables if "CoReEcho" in text)
     header = main.splitlines()[0]
-    assert "phantom, demo profile" in header
-    assert "Reproduced on EchoNet-Dynamic" in header
+    assert "phantom, demo: MAE" in header
+    assert REPRODUCED in header
     assert re.search(r"\d\.\d+ \[\d\.\d+, \d\.\d+\]", main), "no interval in the table"

@@ -14,10 +14,10 @@ PACKAGE = ROOT / "coreecho"
 # Data moves one way: a module imports only those named before it.
 # fmt: off
 ORDER = [
-    "errors", "settings", "profiles", "files", "phantom", "datasets", "video", "clips", "loading",
-    "uniformer", "model", "weightfiles", "checkpoints", "losses", "objectives", "baselines", "stages",
-    "protocols", "trainstate", "trainer", "evaluation", "provenance", "records", "runs", "experiments",
-    "explain", "tables", "inference", "figures", "notebooks", "demo", "bench", "cli",
+    "errors", "settings", "profiles", "files", "phantom", "datasets", "video", "study_video", "datacheck", "clips",
+    "loading", "uniformer", "model", "weightfiles", "checkpoints", "hub", "losses", "objectives", "baselines", "stages",
+    "protocols", "trainstate", "trainer", "evaluation", "provenance", "records", "scoring", "runs", "experiments",
+    "explain", "tables", "evidence", "inference", "figures", "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}

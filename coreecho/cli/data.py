@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
+import sys
 from pathlib import Path
 
 from coreecho import phantom
-from coreecho.cli.options import Commands
-from coreecho.datasets import read_echonet
-from coreecho.errors import SettingsError
+from coreecho.cli.options import Commands, add_list_options
+from coreecho.datacheck import Options, check_folder
+from coreecho.datasets import Dataset
+from coreecho.errors import DataError, SettingsError
 from coreecho.profiles import get_profile
+from coreecho.video.pack import open_pack
+from coreecho.video.packing import find_pack, write_pack
 
 
 def add_parser(commands: Commands) -> None:
@@ -22,11 +25,27 @@ def add_parser(commands: Commands) -> None:
     make.add_argument("profile", help="demo or gpu")
     make.add_argument("folder", type=Path)
     make.set_defaults(run=_make)
-    check = actions.add_parser("check", help="count what a folder in EchoNet-Dynamic's format holds")
+    check = actions.add_parser("check", help="recognise the data sets in a folder and say what is wrong with them")
     check.add_argument("folder", type=Path)
     check.add_argument("--json", action="store_true", help="one JSON document on stdout")
     check.add_argument("--skip-bad", action="store_true", help="leave unusable rows out instead of refusing the folder")
+    check.add_argument("--decode", action="store_true", help="decode every video; takes minutes")
+    add_list_options(check)
     check.set_defaults(run=_check)
+    pack = actions.add_parser("pack", help="decode a data set once into a store that training reads instead")
+    pack.add_argument("folder", type=Path, metavar="DIR")
+    pack.add_argument("out", type=Path, metavar="OUT", help="DIR/pack or DIR.pack is found without --pack")
+    pack.add_argument("--skip-bad", action="store_true", help="leave unusable rows out instead of refusing the folder")
+    add_list_options(pack)
+    pack.set_defaults(run=_pack)
+    verify = actions.add_parser("verify", help="compare a pack with its checksums, and with the files it came from")
+    verify.add_argument("pack", type=Path)
+    verify.add_argument("folder", type=Path, metavar="DIR")
+    verify.add_argument(
+        "--skip-bad", action="store_true", help="leave unusable rows out instead of refusing the folder"
+    )
+    add_list_options(verify)
+    verify.set_defaults(run=_verify)
 
 
 def _make(arguments: argparse.Namespace) -> int:
@@ -37,23 +56,45 @@ def _make(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(arguments: argparse.Namespace) -> int:
-    data = read_echonet(arguments.folder, skip_bad=arguments.skip_bad)
-    counts = Counter(study.split for study in data.studies)
-    report = {
-        "root": str(data.root),
-        "usable": len(data.studies),
-        "splits": {split: counts[split] for split in ("train", "val", "test")},
-        "dropped": {reason: list(names) for reason, names in data.dropped.items()},
-        "fingerprint": data.fingerprint(),
-    }
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-        return 0
-    print(f"{data.root}: {len(data.studies)} usable videos")
-    for split in ("train", "val", "test"):
-        print(f"  {split:5} {counts[split]}")
-    for reason, names in data.dropped.items():
-        print(f"  dropped, {reason}: {len(names)} ({', '.join(names[:5])}{', …' if len(names) > 5 else ''})")
-    print(f"  fingerprint {data.fingerprint()[:16]}")
+def _data_set(arguments: argparse.Namespace) -> Dataset:
+    """The usable studies of the one data set in a folder, whichever it is (HMC-QU: of both views)."""
+    options = Options(skip_bad=arguments.skip_bad, untraced=arguments.untraced, folds=arguments.folds)
+    reports = check_folder(arguments.folder, options)
+    roots = {report.root for report in reports}
+    if len(roots) > 1:
+        raise DataError(f"{arguments.folder} holds several data sets ({', '.join(map(str, sorted(roots)))}); name one")
+    if not any(report.studies for report in reports) or any(report.wrong(options) for report in reports):
+        raise DataError(f"{arguments.folder} has no usable list of videos; `coreecho data check` says what is wrong")
+    studies = {study.id: study for report in reports for study in report.studies}
+    return Dataset(name=reports[0].name, root=roots.pop(), studies=tuple(studies.values()))
+
+
+def _pack(arguments: argparse.Namespace) -> int:
+    data = _data_set(arguments)
+    pack = write_pack(data, arguments.out)
+    print(f"{pack.folder}: {len(pack)} videos, {pack.index.bytes / 1e6:.1f} MB")
+    if find_pack(data.root) is None:
+        print(f"it is read with --pack {pack.folder}; {data.root / 'pack'} would be found without")
     return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    pack = open_pack(arguments.pack)
+    pack.check(_data_set(arguments).studies, contents=True)
+    print(f"{pack.folder}: {pack.verify()} videos, all as they were packed")
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    options = Options(
+        skip_bad=arguments.skip_bad, untraced=arguments.untraced, folds=arguments.folds, decode=arguments.decode
+    )
+    reports = check_folder(arguments.folder, options)
+    if arguments.json:
+        print(json.dumps({"data_sets": [report.as_dict() for report in reports]}, indent=1))
+    else:
+        print("\n".join(report.text() for report in reports))
+    wrong = [str(report.root) for report in reports if report.wrong(options)]
+    if wrong:
+        print(f"coreecho data: runs would fail or be wrong on {', '.join(wrong)}; see the report", file=sys.stderr)
+    return 2 if wrong else 0

@@ -33,6 +33,14 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     parser.add_argument("--workers", type=_count, default=0, help="loader processes (default: 0)")
     parser.add_argument("--skip-bad", action="store_true", help="leave unusable rows of the list file out")
+    add_list_options(parser)
+    parser.add_argument("--pack", type=Path, help="packed store of the data (default: DIR/pack or DIR.pack, if any)")
+
+
+def add_list_options(parser: argparse.ArgumentParser) -> None:
+    """How a list in EchoNet-Dynamic's form is read where it is not EchoNet-Dynamic's own."""
+    parser.add_argument("--untraced", choices=("drop", "keep"), default="drop", help="videos without tracings (drop)")
+    parser.add_argument("--folds", metavar="0-7/8/9", help="fold numbers that are training, validation and test")
 
 
 def _count(text: str) -> int:
@@ -54,4 +62,7 @@ def place_of(arguments: argparse.Namespace) -> Place:
         device=arguments.device,
         workers=arguments.workers,
         skip_bad=arguments.skip_bad,
+        untraced=arguments.untraced,
+        folds=arguments.folds,
+        pack=arguments.pack,
     )

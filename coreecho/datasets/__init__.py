@@ -1,6 +1,8 @@
 """A folder on disk -> `Study` records: one module per data set, the same code for the real one and its phantom."""
 
+from coreecho.datasets.camus import read_camus
 from coreecho.datasets.echonet import read_echonet
+from coreecho.datasets.hmcqu import read_hmcqu
 from coreecho.datasets.study import Dataset, Study
 
-__all__ = ["Dataset", "Study", "read_echonet"]
+__all__ = ["Dataset", "Study", "read_camus", "read_echonet", "read_hmcqu"]

@@ -7,12 +7,15 @@ anything else that is wrong with a row is an error, since it would silently chan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from coreecho.datasets.study import SPLITS, Dataset, Split, Study
+from coreecho.datasets.pediatric import FoldRule, assign_folds
+from coreecho.datasets.study import SPLITS, Dataset, Split, Study, refusal
 from coreecho.errors import DataError
 
 LIST_FILE, TRACING_FILE, VIDEO_FOLDER = "FileList.csv", "VolumeTracings.csv", "Videos"
@@ -21,13 +24,23 @@ _VOLUME_TOLERANCE = 0.05
 """EF points by which the listed EF may differ from 100(EDV-ESV)/EDV; the real list agrees to 1e-7."""
 
 
-def read_echonet(root: Path, *, skip_bad: bool = False) -> Dataset:
-    """Reads the lists of an EchoNet-Dynamic folder, real or phantom; no video is opened.
+def read_echonet(
+    root: Path,
+    *,
+    skip_bad: bool = False,
+    untraced: Literal["drop", "keep"] = "drop",
+    folds: FoldRule | None = None,
+) -> Dataset:
+    """Reads the lists of an EchoNet-Dynamic folder, real or phantom, or one's own in that form; no video is opened.
 
     Args:
         root: the folder that holds ``FileList.csv``, or one above it (doubled unzip folders).
         skip_bad: drop rows whose video is missing or whose label is unusable instead of refusing the folder. The
             dropped rows change the data set's fingerprint, and so the key of every run on it.
+        untraced: ``keep`` uses every listed video, traced or not (one's own data have no tracings); this enters the
+            fingerprint.
+        folds: which fold numbers are which split, where the list has numbers (EchoNet-Pediatric): text such as
+            ``0-7/8/9`` (training, validation, test) or a mapping from number to split.
 
     Returns:
         The usable studies in list order, and the dropped ones by reason (untraced, missing, bad label).
@@ -35,28 +48,66 @@ def read_echonet(root: Path, *, skip_bad: bool = False) -> Dataset:
     Raises:
         DataError: the folder, a file, a column or a row is not what the format says; the message names it.
     """
-    root = find_root(root)
-    rows = _read_list(root)
-    files = {path.stem.lower(): path for path in _video_folder(root).iterdir() if path.suffix.lower() == ".avi"}
-    traced = _traced_twice(root)
-    untraced = {row.id for row in rows if row.id.lower() not in traced}
-    missing = {row.id for row in rows if row.id.lower() not in files} - untraced
-    bad = {row.id: row.problem for row in rows if row.problem and row.id not in untraced}
+    found = scan_echonet(root, folds)
+    if found.traced is None and untraced == "drop":
+        raise DataError(
+            f"{found.root / TRACING_FILE}: no such file; the paper uses traced videos only. Put it beside {LIST_FILE}, "
+            "or use every listed video with --untraced keep"
+        )
+    without = set(found.untraced) if untraced == "drop" else set()
+    missing = set(found.missing) - without
+    bad = {row.id: row.problem for row in found.rows if row.problem and row.id not in without}
     if (missing or bad) and not skip_bad:
-        raise DataError(_complaint(root, missing, bad))
-    left_out = untraced | missing | bad.keys()
+        raise refusal(found.root / LIST_FILE, bad | dict.fromkeys(sorted(missing - bad.keys()), "no such video"))
+    left_out = without | missing | bad.keys()
     studies = tuple(
-        Study(id=row.id, path=files[row.id.lower()], label=row.ef, split=row.split)
-        for row in rows
+        Study(id=row.id, path=found.files[row.id.lower()], label=row.ef, split=row.split)
+        for row in found.rows
         if row.id not in left_out
     )
-    dropped = {"untraced": sorted(untraced), "missing": sorted(missing), "bad label": sorted(bad)}
+    dropped = {"untraced": sorted(without), "missing": sorted(missing), "bad label": sorted(bad)}
     return Dataset(
         name="echonet",
-        root=root,
+        root=found.root,
         studies=studies,
         dropped={reason: tuple(names) for reason, names in dropped.items() if names},
+        rule="untraced=keep" if untraced == "keep" else "",
     )
+
+
+@dataclass(frozen=True)
+class EchonetFolder:
+    """A folder's lists and videos as found, before anything is left out."""
+
+    root: Path
+    rows: tuple[Row, ...]
+    files: Mapping[str, Path]
+    """Lower-case stem -> video, listed or not."""
+    traced: Mapping[str, int] | None
+    """Lower-case stem -> number of traced frames; none without a file of tracings."""
+
+    @property
+    def untraced(self) -> list[str]:
+        """Listed videos with tracings on fewer than two frames."""
+        traced = self.traced or {}
+        return [row.id for row in self.rows if traced.get(row.id.lower(), 0) < 2]
+
+    @property
+    def missing(self) -> list[str]:
+        """Listed videos without a file."""
+        return [row.id for row in self.rows if row.id.lower() not in self.files]
+
+
+def scan_echonet(root: Path, folds: FoldRule | None = None) -> EchonetFolder:
+    """The lists and files of the folder at or below ``root``.
+
+    Raises:
+        DataError: as `read_echonet`, but for rows that cannot be used.
+    """
+    root = find_root(root)
+    rows = _read_list(root, folds)
+    files = {path.stem.lower(): path for path in _video_folder(root).iterdir() if path.suffix.lower() == ".avi"}
+    return EchonetFolder(root, tuple(rows), files, _traced_frames(root) if (root / TRACING_FILE).is_file() else None)
 
 
 def find_root(folder: Path) -> Path:
@@ -104,16 +155,18 @@ def _stem(names: pd.Series[str]) -> pd.Series[str]:
     return names.str.strip().str.replace(r"(?i)\.avi$", "", regex=True)
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A row of the list; ``problem`` says what is wrong with its label, or nothing."""
 
     id: str
     ef: float
     split: Split
     problem: str
+    size: str
+    """Width x height by the list, or nothing where it does not say."""
 
 
-def _read_list(root: Path) -> list[_Row]:
+def _read_list(root: Path, folds: FoldRule | None) -> list[Row]:
     path = root / LIST_FILE
     table = _read_csv(path, _LIST_COLUMNS)
     table["id"] = _stem(table["FileName"])
@@ -121,12 +174,8 @@ def _read_list(root: Path) -> list[_Row]:
     if repeated.any():
         raise DataError(f"{path}: {table['id'][repeated].iloc[0]} is listed twice; each video must have one row")
     table["split"] = table["Split"].str.strip().str.lower()
-    if table["split"].str.fullmatch(r"\d+").all():
-        folds = ", ".join(sorted(set(table["split"])))
-        raise DataError(
-            f"{path}: Split holds fold numbers ({folds}), as in EchoNet-Pediatric, not TRAIN, VAL and TEST; "
-            "replace them by the split you want"
-        )
+    if table["split"].str.fullmatch(r"\d+").all() and len(table):
+        table["split"] = assign_folds(path, list(table["split"]), folds)
     unknown = ~table["split"].isin(SPLITS)
     if unknown.any():
         raise DataError(
@@ -136,10 +185,12 @@ def _read_list(root: Path) -> list[_Row]:
     return [_parsed({str(name): str(value) for name, value in row.items()}) for row in table.to_dict("records")]
 
 
-def _parsed(row: dict[str, str]) -> _Row:
+def _parsed(row: dict[str, str]) -> Row:
     ef = _number(row["EF"])
     split = next(split for split in SPLITS if split == row["split"])
-    return _Row(row["id"], float("nan") if ef is None else ef, split, _label_problem(row))
+    sides = _number(row.get("FrameWidth", "")), _number(row.get("FrameHeight", ""))
+    size = "" if sides[0] is None or sides[1] is None else f"{sides[0]:g}x{sides[1]:g}"
+    return Row(row["id"], float("nan") if ef is None else ef, split, _label_problem(row), size)
 
 
 def _row(table: pd.DataFrame, mask: pd.Series[bool]) -> int:
@@ -172,23 +223,22 @@ def _number(text: str) -> float | None:
     return value if abs(value) < float("inf") else None
 
 
-def _traced_twice(root: Path) -> set[str]:
-    """Lower-case names of the videos with tracings on at least two frames."""
+def _traced_frames(root: Path) -> dict[str, int]:
+    """Number of traced frames by lower-case name; words such as "No Systolic" in place of a frame count as none."""
     table = _read_csv(root / TRACING_FILE, ("FileName", "Frame"))
     table["id"] = _stem(table["FileName"]).str.lower()
     table["Frame"] = pd.to_numeric(table["Frame"], errors="coerce")
-    frames = table.dropna(subset="Frame").groupby("id")["Frame"].nunique()
-    return set(frames.index[frames >= 2])
+    return {str(name): int(count) for name, count in table.groupby("id")["Frame"].nunique().items()}
 
 
-def _complaint(root: Path, missing: set[str], bad: dict[str, str]) -> str:
-    parts = []
-    if bad:
-        parts.append("; ".join(f"{name}: {problem}" for name, problem in list(bad.items())[:6]))
-    if missing:
-        names = ", ".join(sorted(missing)[:6])
-        parts.append(f"{len(missing)} listed videos are not on disk ({names}{', …' if len(missing) > 6 else ''})")
-    return f"{root / LIST_FILE}: {'; '.join(parts)}. Mend the list, or leave these rows out with --skip-bad"
-
-
-__all__ = ["LIST_FILE", "TRACING_FILE", "VIDEO_FOLDER", "Split", "find_root", "read_echonet"]
+__all__ = [
+    "LIST_FILE",
+    "TRACING_FILE",
+    "VIDEO_FOLDER",
+    "EchonetFolder",
+    "Row",
+    "Split",
+    "find_root",
+    "read_echonet",
+    "scan_echonet",
+]

@@ -1,0 +1,128 @@
+"""What stands under a table: paired differences, the order of methods, the score against the truth, the runs.
+
+Each takes records by row name, as `coreecho.tables` does, and gives text or a table for readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from coreecho.errors import RecordError
+from coreecho.evaluation import paired_bootstrap, regression_metrics, seed_summary
+from coreecho.experiments import table1
+from coreecho.records import Record
+from coreecho.tables import METRIC_NAMES, Records, column_label, format_interval, stack
+
+
+def differences(records: Records, reference: str) -> pd.DataFrame:
+    """Every other row's metrics minus those of ``reference``, with paired 95 % intervals over patients."""
+    labels, theirs, _ = stack(records[reference])
+    lines: list[dict[str, str]] = []
+    for name, own in records.items():
+        if name == reference or not own:
+            continue
+        gaps = paired_bootstrap(labels, theirs, stack(own)[1])
+        line = {"Difference": f"{_systems()[reference]} minus {_systems()[name]}"}
+        lines.append(line | {METRIC_NAMES[metric]: format_interval(gap, metric) for metric, gap in gaps.items()})
+    return pd.DataFrame(lines)
+
+
+def _systems() -> dict[str, str]:
+    """The systems' names by row name."""
+    return {row.name: row.system for row in table1()}
+
+
+def order_of_methods(records: Records) -> str:
+    """A sentence on the order of the methods by MAE, published and here, in the paper's own rows."""
+    rows = [row for row in table1() if records.get(row.name)]
+    if len(rows) < 2:
+        return "Fewer than two systems were run, so there is no order to compare."
+    label = column_label(records[rows[0].name][0])
+    ours = {row.system: _mean_mae(records[row.name]) for row in rows}
+    theirs = {row.system: row.published["mae"] for row in rows}
+    orders = [" < ".join(sorted(values, key=values.__getitem__)) for values in (theirs, ours)]
+    verdict = "the same order" if orders[0] == orders[1] else "the paper's order does not appear on these data"
+    return f"Order by MAE, best first. Published: {orders[0]}. Here ({label}): {orders[1]}; {verdict}."
+
+
+def by_seed(records: Records) -> pd.DataFrame:
+    """Every seed's metrics with their mean and sample standard deviation (ddof 1)."""
+    lines = []
+    for name, own in records.items():
+        labels, predictions, _ = stack(own)
+        scores = [regression_metrics(labels, each) for each in predictions]
+        line = {"System": _systems()[name], "Seeds": ", ".join(str(record.run.seed) for record in own)}
+        for metric, title in METRIC_NAMES.items():
+            scale, digits = (100, 1) if metric == "r2" else (1, 2)
+            summary = seed_summary([getattr(score, metric) * scale for score in scores])
+            spread = "" if summary.n < 2 else f" (mean {summary.mean:.{digits}f}, SD {summary.sd:.2f})"
+            line[title] = ", ".join(f"{value:.{digits}f}" for value in summary.values) + spread
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _mean_mae(records: Sequence[Record]) -> float:
+    labels, predictions, _ = stack(records)
+    return sum(regression_metrics(labels, each).mae for each in predictions) / len(predictions)
+
+
+def against_truth(records: Records) -> pd.DataFrame:
+    """R2 and MAE against the reader's EF and against the phantom's true EF, per row, with the oracle.
+
+    The oracle predicts the true EF: against the reader it is as far off as the reader, which no system can beat in
+    expectation. No real data set can show this, since nobody knows its true EF.
+    """
+    lines: list[dict[str, str]] = []
+    for name, own in records.items():
+        labels, predictions, truth = stack(own)
+        if truth is None:
+            raise RecordError(f"{own[0].folder}: no true EF; only runs on the phantom have one")
+        if not lines:
+            oracle = regression_metrics(labels, truth)
+            lines.append(_truth_line("oracle (the true EF)", [oracle.r2], [oracle.mae], [1.0], [0.0]))
+        reader = [regression_metrics(labels, each) for each in predictions]
+        true = [regression_metrics(truth, each) for each in predictions]
+        lines.append(
+            _truth_line(
+                _systems()[name],
+                [each.r2 for each in reader],
+                [each.mae for each in reader],
+                [each.r2 for each in true],
+                [each.mae for each in true],
+            )
+        )
+    return pd.DataFrame(lines)
+
+
+def _truth_line(
+    system: str, r2_reader: list[float], mae_reader: list[float], r2_true: list[float], mae_true: list[float]
+) -> dict[str, str]:
+    def mean(values: list[float], scale: float, digits: int) -> str:
+        return f"{scale * sum(values) / len(values):.{digits}f}"
+
+    return {
+        "System": system,
+        "R2 against the reader (%)": mean(r2_reader, 100, 1),
+        "MAE against the reader": mean(mae_reader, 1, 2),
+        "R2 against the truth (%)": mean(r2_true, 100, 1),
+        "MAE against the truth": mean(mae_true, 1, 2),
+    }
+
+
+def provenance_table(records: Records) -> pd.DataFrame:
+    """The runs behind a table: key, seed, chosen epoch, training time and device."""
+    return pd.DataFrame(
+        {
+            "System": _systems()[name],
+            "Seed": record.run.seed,
+            "Run": record.folder.name,
+            "Epochs": len(record.history),
+            "Training (s)": f"{sum(entry['seconds'] for entry in record.history):.0f}",
+            "Device": record.provenance["device"],
+            "Commit": (record.provenance["commit"] or "unknown")[:8],
+        }
+        for name, own in records.items()
+        for record in own
+    )

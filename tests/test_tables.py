@@ -1,0 +1,217 @@
+"""The paper's tables: every published cell, ours computed from predictions, and no number under a wrong label."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from coreecho import evidence, experiments, figures, tables
+from coreecho.errors import RecordError, SettingsError
+from coreecho.experiments import all_runs, find_run, published, table1
+from coreecho.runs import Place
+from coreecho.settings import Run
+
+OURS = "phantom, tiny"
+PAPER_COLUMN = tables.REPRODUCED
+
+
+@pytest.fixture
+def shown(tiny_records):
+    return tables.comparison(tiny_records, {row.name: [] for row in table1()})
+
+
+def cell(table, system, column):
+    (value,) = table.display.loc[table.display["System"].str.startswith(system), column]
+    return value
+
+
+def video_means(record):
+    """Labels and clip-averaged predictions, straight from the saved file."""
+    table = pd.read_parquet(record.folder / "predictions.parquet")
+    means = table[table["protocol"] == "fixed3"].groupby("video")[["label", "prediction"]].mean()
+    return means["label"], means["prediction"]
+
+
+SCORES = {
+    "MAE": mean_absolute_error,
+    "RMSE": root_mean_squared_error,
+    "R2 (%)": lambda labels, predictions: 100 * r2_score(labels, predictions),
+}
+
+
+@pytest.mark.parametrize("metric", SCORES)
+def test_our_numbers_are_scikit_learns_on_the_saved_predictions(shown, tiny_records, metric):
+    for row, system in (("table1/coreecho", "CoReEcho"), ("table1/echocotr", "EchoCoTr")):
+        by_seed = [SCORES[metric](*video_means(record)) for record in tiny_records[row]]
+        digits = 1 if metric == "R2 (%)" else 2
+        estimate, low, high = map(float, re.findall(r"-?\d+\.\d+", cell(shown, system, f"{OURS}: {metric}")))
+        assert estimate == pytest.approx(np.mean(by_seed), abs=0.51 * 10**-digits)
+        assert low <= estimate <= high
+        numbers = shown.numbers.query("row == @row and source == 'tiny' and metric == @metric").iloc[0]
+        assert numbers["value"] == pytest.approx(np.mean(by_seed), abs=1e-4)
+        assert [float(value) for value in numbers["by_seed"].split()] == pytest.approx(by_seed, abs=1e-4)
+        assert numbers["data"] == "phantom"
+
+
+def test_every_seed_is_shown_with_their_sd(tiny_records):
+    scores = [100 * r2_score(*video_means(record)) for record in tiny_records["table1/coreecho"]]
+    trained = {name: own for name, own in tiny_records.items() if own}
+    line = evidence.by_seed(trained).set_index("System").loc["CoReEcho"]
+    mean, sd = np.mean(scores), np.std(scores, ddof=1)
+    assert line["R2 (%)"] == f"{scores[0]:.1f}, {scores[1]:.1f} (mean {mean:.1f}, SD {sd:.2f})"
+    assert line["Seeds"] == "0, 1"
+
+
+def test_the_order_of_methods_is_told_as_it_is(tiny_records):
+    text = evidence.order_of_methods(tiny_records)
+    own = {
+        system: np.mean([mean_absolute_error(*video_means(record)) for record in tiny_records[row]])
+        for row, system in (("table1/coreecho", "CoReEcho"), ("table1/echocotr", "EchoCoTr"))
+    }
+    ours = " < ".join(sorted(own, key=own.get))
+    assert f"Here ({OURS}): {ours}" in text
+    assert ("same order" in text) == (ours == "CoReEcho < EchoCoTr")
+
+
+def test_every_published_cell_of_table_1_appears(shown):
+    entries = published()["table1_echonet_sota"]
+    assert len(shown.display) == len(entries) == 9
+    for (_, line), entry in zip(shown.display.iterrows(), entries, strict=True):
+        assert line["System"] == f"{entry['system']}, {entry['clips']}"
+        assert float(line["Published MAE"]) == entry["mae"]
+        assert float(line["Published RMSE"]) == entry["rmse"]
+        assert round(float(line["Published R2 (%)"])) == round(entry["r2"])
+
+
+def test_each_of_our_columns_says_that_it_is_the_phantom(shown):
+    others = [name for name in shown.display if name not in ("System", PAPER_COLUMN)]
+    assert all(name.startswith(("Published ", f"{OURS}: ")) for name in others)
+    assert sum(name.startswith(OURS) for name in others) == 3
+
+
+def test_a_row_that_is_not_trained_here_has_no_number_of_ours(shown):
+    trained = {row.system for row in table1() if row.run is not None}
+    assert trained == {"AdaCon", "EchoCoTr", "CoReEcho"}
+    for _, line in shown.display.iterrows():
+        own = [line[f"{OURS}: {metric}"] for metric in SCORES]
+        system = line["System"].partition(", ")[0]
+        if system not in trained:
+            assert set(own) == {"–"}
+        elif system == "AdaCon":  # no record
+            assert set(own) == {"not yet run"}
+        assert "–" in own or "not yet run" in own or all("[" in value for value in own)
+
+
+def test_without_paper_records_their_column_says_not_yet_run(shown):
+    expected = ["not yet run" if row.run else "–" for row in table1()]
+    assert shown.display[PAPER_COLUMN].tolist() == expected
+
+
+def relabelled(records, label):
+    return {
+        name: [dataclasses.replace(record, data={**record.data, "label": label}) for record in own]
+        for name, own in records.items()
+    }
+
+
+def test_paper_records_fill_their_column(tiny_records):
+    shown = tables.comparison(tiny_records, relabelled(tiny_records, "EchoNet-Dynamic"))
+    mae = np.mean([mean_absolute_error(*video_means(record)) for record in tiny_records["table1/coreecho"]])
+    assert f"MAE {mae:.2f} [" in cell(shown, "CoReEcho", PAPER_COLUMN)
+
+
+def test_a_phantom_run_of_the_paper_profile_does_not_enter_the_column_of_hearts(tiny_records):
+    shown = tables.comparison(tiny_records, tiny_records)
+    assert cell(shown, "CoReEcho", PAPER_COLUMN) == "not yet run"
+    assert set(shown.numbers.loc[shown.numbers["data"] == "EchoNet-Dynamic", "source"]) == {"published"}
+
+
+def test_nothing_is_trained_to_look_for_existing_records(tmp_path):
+    rows = [row for row in table1() if row.run is not None]
+    assert tables.existing(rows, "paper", Place(runs_dir=tmp_path)) == {row.name: [] for row in rows}
+
+
+def test_remarks_and_contradicting_literature_stand_under_the_table(shown):
+    assert any("oracle" in note for note in shown.notes)
+    also = [entry for entry in published()["also_published"] if entry["table"] == 1]
+    assert sum(note.startswith("Also published") for note in shown.notes) == len(also) > 0
+
+
+def test_a_table_is_written_for_readers_for_machines_and_for_papers(shown, tmp_path):
+    shown.write(tmp_path, "table1")
+    markdown = (tmp_path / "table1.md").read_text()
+    assert "| CoReEcho" in markdown
+    assert shown.notes[0] in markdown
+    numbers = pd.read_csv(tmp_path / "table1.csv")
+    assert numbers["value"].tolist() == pytest.approx(shown.numbers["value"].tolist())
+    assert r"R2 (\%)" in (tmp_path / "table1.tex").read_text()
+
+
+def test_differences_are_paired_and_point_where_they_say(tiny_records):
+    (line,) = evidence.differences(tiny_records, "table1/coreecho").to_dict("records")
+    assert line["Difference"] == "CoReEcho minus EchoCoTr"
+    own = np.mean([mean_absolute_error(*video_means(record)) for record in tiny_records["table1/coreecho"]])
+    other = mean_absolute_error(*video_means(tiny_records["table1/echocotr"][0]))
+    assert float(line["MAE"].split()[0]) == pytest.approx(own - other, abs=0.006)
+
+
+def test_the_oracle_is_scored_against_the_reader(tiny_records, phantom_folder):
+    trained = {name: own for name, own in tiny_records.items() if own}
+    table = evidence.against_truth(trained)
+    truth = pd.read_csv(phantom_folder / "truth.csv").set_index("FileName")["EF"]
+    labels, _ = video_means(tiny_records["table1/coreecho"][0])
+    assert table["System"].tolist() == ["oracle (the true EF)", "CoReEcho", "EchoCoTr"]
+    assert float(table["R2 against the reader (%)"][0]) == pytest.approx(
+        100 * r2_score(labels, truth[labels.index]), abs=0.06
+    )
+    assert table["R2 against the truth (%)"][0] == "100.0"
+
+
+def test_records_of_other_videos_are_not_stacked(tiny_records, tmp_path):
+    first = tiny_records["table1/coreecho"][0]
+    table = pd.read_parquet(first.folder / "predictions.parquet")
+    table.assign(video=table["video"] + "x").to_parquet(tmp_path / "predictions.parquet")
+    with pytest.raises(RecordError, match="other videos"):
+        tables.stack([first, dataclasses.replace(first, folder=tmp_path)])
+
+
+def test_provenance_names_each_run(tiny_records):
+    table = evidence.provenance_table(tiny_records)
+    assert table["Run"].tolist() == [record.folder.name for own in tiny_records.values() for record in own]
+    assert table["Epochs"].tolist() == [4, 4, 2]
+
+
+def test_run_names_and_rows_are_unique_and_found():
+    names = [row.name for row in table1()]
+    assert len(set(names)) == len(names)
+    everything = all_runs()
+    assert len(everything) == 9
+    assert all(find_run(name) == run for name, run in everything.items())
+    assert find_run("table1/coreecho") == Run()
+    assert find_run("table1/adacon/seed2") == Run(method="adacon", views="same-clip", seed=2)
+
+
+@pytest.mark.parametrize("name", ["table1/uvt", "coreecho", "table1/coreecho/seedx", "table1/coreecho/seed-1", ""])
+def test_an_unknown_run_is_refused_with_the_known_ones(name):
+    with pytest.raises(SettingsError) as caught:
+        find_run(name)
+    assert all(known in str(caught.value) for known in ("table1/adacon", "table1/echocotr", "table1/coreecho"))
+
+
+def test_only_rows_that_the_paper_trained_have_a_run():
+    reproduced = {entry["system"] for entry in published()["table1_echonet_sota"] if entry["reproduced_by_paper"]}
+    assert {row.system for row in experiments.table1() if row.run} == reproduced | {"CoReEcho"}
+
+
+def test_the_same_data_give_the_same_figure_file(tiny_records, tmp_path):
+    trained = {name: own for name, own in tiny_records.items() if own}
+    for folder in ("a", "b"):
+        figures.save(figures.predicted_against_listed(trained), tmp_path / folder, "scatter")
+    for name in ("scatter.png", "scatter.svg"):
+        content = (tmp_path / "a" / name).read_bytes()
+        assert len(content) > 1000
+        assert content == (tmp_path / "b" / name).read_bytes()
+    assert OURS in (tmp_path / "a" / "scatter.svg").read_text()
