@@ -5,23 +5,28 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
+from tqdm.auto import tqdm
 
 from coreecho import figures
-from coreecho.checkpoints import load
+from coreecho.checkpoints import load, weights_file
 from coreecho.cli.options import Commands
 from coreecho.errors import DataError, SettingsError
 from coreecho.files import replace_file
-from coreecho.inference import Prediction, predict_with
+from coreecho.inference import Prediction, find_files, predict_with
+from coreecho.weightfiles import sha256
 
 
 def add_parser(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser("predict", help="the EF of echo files (AVI, MP4, GIF, DICOM, …)")
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="echo file, or a folder of them")
     parser.add_argument("--checkpoint", type=Path, required=True, help="trained weights")
     parser.add_argument(
         "--protocol",
@@ -31,52 +36,105 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="(default: cpu)")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    parser.add_argument("--figure", type=Path, help="draw frames and clips: a PNG file, or a folder for several files")
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        help="draw frames, Grad-CAM (with the extra 'explain') and clips: a PNG file, or a folder for several files",
+    )
     parser.add_argument("--csv", type=Path, help="also write a table, one row per file")
     parser.set_defaults(run=_predict)
 
 
+@dataclass
+class _Outcome:
+    """What a call of the command found."""
+
+    several: bool
+    checkpoint: dict[str, Any]
+    skipped: list[Path]
+    done: list[Prediction] = field(default_factory=list)
+    failed: list[tuple[Path, str]] = field(default_factory=list)
+
+
 def _predict(arguments: argparse.Namespace) -> int:
-    several = len(arguments.files) > 1
-    if several and arguments.figure is not None and arguments.figure.suffix:
-        raise SettingsError(f"--figure {arguments.figure} names one file for {len(arguments.files)}; give a folder")
+    files, skipped = find_files(arguments.files)
+    several = len(files) > 1 or any(path.is_dir() for path in arguments.files)
+    figure: Path | None = arguments.figure
+    if several and figure is not None and figure.suffix and not figure.is_dir():
+        raise SettingsError(f"--figure {figure} names one file for {len(files)}; give a folder")
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("there is no CUDA device here; use --device cpu")
     model, info = load(arguments.checkpoint)
+    weights = weights_file(arguments.checkpoint)
+    about = {"file": weights.name, "sha256": sha256(weights), "training_data": info.training_data}
+    outcome = _Outcome(several, about, skipped)
     model = model.to(arguments.device)
-    done: list[Prediction] = []
-    failed: list[tuple[Path, str]] = []
-    for path in arguments.files:
+    bar = tqdm(files, desc="predict", unit="file", leave=False, disable=None if several else True)
+    for path in bar:
         try:
-            prediction = predict_with(model, info, path, protocol=arguments.protocol)
+            prediction = predict_with(
+                model,
+                info,
+                path,
+                protocol=arguments.protocol,
+                explain=figure is not None,
+                digest=about["sha256"],
+            )
         except DataError as error:
-            failed.append((path, str(error)))
+            outcome.failed.append((path, str(error)))
             continue
-        done.append(prediction)
-        if arguments.figure is not None:
-            target = arguments.figure / f"{path.stem}.png" if several else arguments.figure
+        outcome.done.append(prediction)
+        if figure is not None:
+            target = figure / f"{_picture_name(path, files)}.png" if several else figure
             figures.save_png(figures.prediction(prediction), target)
-    _report(arguments, done, failed)
-    return 2 if failed else 0
+    _report(arguments, outcome)
+    return 2 if outcome.failed else 0
 
 
-def _report(arguments: argparse.Namespace, done: list[Prediction], failed: list[tuple[Path, str]]) -> None:
+def _picture_name(path: Path, files: Sequence[Path]) -> str:
+    """The file's name without its suffix, if no other file shares it; else all of it, numbered where even that is."""
+    alike = [each for each in files if each.stem.lower() == path.stem.lower()]
+    same = [each for each in alike if each.name.lower() == path.name.lower()]
+    if len(alike) == 1:
+        return path.stem
+    return path.name if len(same) == 1 else f"{path.name}-{same.index(path) + 1}"
+
+
+def _report(arguments: argparse.Namespace, outcome: _Outcome) -> None:
+    done, failed = outcome.done, outcome.failed
     if arguments.csv is not None:
         rows = [{**each.as_dict(), "clips": len(each.clips), "notes": "; ".join(each.notes)} for each in done]
         replace_file(arguments.csv, lambda path: pd.DataFrame(rows).to_csv(path, index=False))
     if arguments.json:
-        failures = [{"file": path.name, "error": error} for path, error in failed]
-        print(json.dumps({"predictions": [each.as_dict() for each in done], "failed": failures}, indent=1))
-    elif len(arguments.files) == 1 and done:
-        _print_one(done[0])
-    elif done:
-        print(f"{'EF (%)':>7} {'SD':>5} {'clips':>5} {'protocol':8} file")
-        for each in done:
-            print(f"{each.ef:7.1f} {each.spread:5.1f} {len(each.clips):5} {each.protocol:8} {each.file}")
-        for note in dict.fromkeys(note for each in done for note in each.notes):
-            print(f"note: {note}")
+        document = {
+            "checkpoint": outcome.checkpoint,
+            "predictions": [each.as_dict() for each in done],
+            "failed": [{"file": path.name, "error": error} for path, error in failed],
+            "skipped": [path.name for path in outcome.skipped],
+        }
+        print(json.dumps(document, indent=1))
+    else:
+        if done:
+            _print_many(done) if outcome.several else _print_one(done[0])
+        if outcome.skipped:
+            print(f"skipped, no echo files: {', '.join(path.name for path in outcome.skipped)}")
+        print(f"checkpoint: {outcome.checkpoint['file']}, SHA-256 {outcome.checkpoint['sha256']}")
     for _, error in failed:
         print(f"coreecho predict: {error}", file=sys.stderr)
+    if failed and outcome.several:
+        print(f"coreecho predict: {len(failed)} of {len(failed) + len(done)} files failed", file=sys.stderr)
+
+
+def _print_many(done: Sequence[Prediction]) -> None:
+    print(f"{'EF (%)':>7} {'SD':>5} {'clips':>5} {'protocol':8} file")
+    for each in done:
+        print(f"{each.ef:7.1f} {each.spread:5.1f} {len(each.clips):5} {each.protocol:8} {each.file}")
+    names: dict[str, list[str]] = {}
+    for each in done:
+        for note in each.notes:
+            names.setdefault(note, []).append(each.file)
+    for note, files in names.items():
+        print(f"note: {note}" if len(files) == len(done) else f"note: {', '.join(files)}: {note}")
 
 
 def _print_one(prediction: Prediction) -> None:
