@@ -54,10 +54,10 @@ demo: $(INSTALLED)
 	$(BIN)/coreecho demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest --cov --nbval-lax --nbval-current-env tests $(EXECUTED) $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --cov --nbval-lax --nbval-current-env tests $(EXECUTED) $(PYTEST_ARGS)
 
 test-long: $(INSTALLED)
-	$(BIN)/pytest -m "slow or not slow" --cov --nbval-lax --nbval-current-env tests $(EXECUTED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "slow or not slow" -n auto --dist loadfile --cov --nbval-lax --nbval-current-env tests $(EXECUTED) $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -70,10 +70,11 @@ book: $(INSTALLED)
 	$(BIN)/python .ci/check_book.py $(BOOK)/_build/html
 
 notebooks: $(INSTALLED)
-	@for source in $(NOTEBOOKS); do $(BIN)/coreecho notebook "$$(basename "$$source" .py)"; done
+	@for source in $(NOTEBOOKS); do $(BIN)/coreecho notebook "$$(basename "$$source" .py)" --refresh; done
 
 table1: $(INSTALLED)
 	$(BIN)/coreecho notebook table1
+	@cat figures/table1.md
 
 runs: $(INSTALLED)
 	$(BIN)/coreecho runs fill --profile $(PROFILE)

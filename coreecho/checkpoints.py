@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save as to_bytes
 from torch import nn
 
@@ -23,11 +22,13 @@ from coreecho.files import replace_file
 from coreecho.model import CoReEcho, LinearHead, MLPHead, R2Plus1D
 from coreecho.settings import ClipSettings, EncoderSettings, from_dict, to_dict
 from coreecho.uniformer import UniFormer
-from coreecho.weightfiles import State, fit, kind_of, read_weights, sha256
+from coreecho.weightfiles import State, check_fit, fit, is_number, kind_of, read_safetensors, read_weights, sha256
 
 FORMAT = 1
 """Layout of the header; raised when an older file can no longer be understood."""
 HEADER = "coreecho"
+CLIP_PIXELS = 2**27
+"""Most pixels of a video that a clip may span; the paper's span 2 million."""
 WEIGHTS_FILE = "model.safetensors"
 """Name of an own checkpoint in a run's folder or in one of the hub's layout (`coreecho.hub`)."""
 NOTICE = (
@@ -192,13 +193,22 @@ def load_r2plus1d(encoder: R2Plus1D, path: str | Path) -> tuple[str, ...]:
 
 def _open_own(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
     info, state = _read_own(path, weights=True)
+    clip = info.clip or ClipSettings()
     try:
-        encoder = R2Plus1D() if info.backbone == "r2plus1d" else UniFormer(info.encoder, num_classes=0)
-    except SettingsError as error:
-        raise CheckpointError(f"{path} describes an impossible network: {error}") from None
+        if sum(info.encoder.depths) > len(state) or clip.minimum_length * clip.size**2 > CLIP_PIXELS:
+            raise SettingsError("it is deeper than its weights, or its clips are too large")
+        with torch.device("meta"):  # takes no memory, whatever the description says
+            check_fit(_build(info), state, path)
+        return _build(info), info, state
+    except (SettingsError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} describes an impossible network: {str(error).splitlines()[0]:.120}") from None
+
+
+def _build(info: CheckpointInfo) -> CoReEcho:
+    encoder = R2Plus1D() if info.backbone == "r2plus1d" else UniFormer(info.encoder, num_classes=0)
     width = encoder.width
     head = LinearHead(width) if info.head == "linear" else MLPHead(width, info.head_dropout, info.head_hidden)
-    return CoReEcho(encoder, head, task=info.task, clip=info.clip), info, state
+    return CoReEcho(encoder, head, task=info.task, clip=info.clip)
 
 
 def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
@@ -212,7 +222,7 @@ def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
     dropped = tuple(key for key in weights if key.startswith("head."))
     state = {f"encoder.{key}": value for key, value in weights.items() if key not in dropped}
     state |= {f"head.{key}": value for key, value in regressor.items()}
-    numbers = {key: float(content[key]) for key in ("epoch", "best_error") if np.size(content.get(key, ())) == 1}
+    numbers = {key: float(content[key]) for key in ("epoch", "best_error") if is_number(content.get(key))}
     info = CheckpointInfo(
         origin="authors",
         clip=ClipSettings(),
@@ -227,12 +237,7 @@ def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
 
 
 def _read_own(path: Path, *, weights: bool) -> tuple[CheckpointInfo, State]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(HEADER, "null"))
-            state = {key: file.get_tensor(key) for key in file.keys()} if weights else {}  # noqa: SIM118
-    except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); copy or train it again") from None
+    header, state = read_safetensors(path, HEADER, weights=weights)
     if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
         raise CheckpointError(
             f"{path} is a safetensors file without a description of format {FORMAT}; "

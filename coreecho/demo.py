@@ -14,9 +14,10 @@ from coreecho.errors import CoReEchoError
 from coreecho.experiments import table1
 from coreecho.files import project_root
 from coreecho.notebooks import execute
+from coreecho.place import Place
 from coreecho.profiles import DEMO
 from coreecho.records import Record
-from coreecho.runs import Place, find
+from coreecho.runs import ensure, find
 
 TOLERANCE = {"mae": 0.75, "r2": 0.08}
 """Largest difference from the committed run: MAE in EF points, R2 as a fraction."""
@@ -51,6 +52,9 @@ def run_demo(folder: Path | None = None, seed: int = 0) -> tuple[Path, list[Comp
         CoReEchoError: a run failed, or there is no committed record to compare with.
     """
     folder = folder or project_root() / "build" / "demo"
+    place = Place(runs_dir=folder / "runs")
+    specs = {row.name: run for row in table1() for run in row.runs([seed])}
+    ensure(list(specs.values()), DEMO, place)  # here and not in the notebook, where its progress could not be seen
     parameters = {
         "profile": DEMO.name,
         "runs_dir": str(folder / "runs"),
@@ -59,12 +63,11 @@ def run_demo(folder: Path | None = None, seed: int = 0) -> tuple[Path, list[Comp
     }
     execute("table1", parameters, folder / "table1.ipynb")
     comparisons = []
-    for row in table1():
-        for run in row.runs([seed]):
-            here, committed = find(run, DEMO, Place(runs_dir=folder / "runs")), find(run, DEMO, Place())
-            if here is None or committed is None:
-                raise CoReEchoError(f"{row.name}, seed {seed}: no record to compare with; `make runs` makes it")
-            comparisons += compare(row.name, here, committed)
+    for name, run in specs.items():
+        here, committed = find(run, DEMO, place), find(run, DEMO, Place())
+        if here is None or committed is None:
+            raise CoReEchoError(f"{name}, seed {seed}: no record to compare with; `make runs` makes it")
+        comparisons += compare(name, here, committed)
     return folder / "figures" / "table1.md", comparisons
 
 

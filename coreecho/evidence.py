@@ -119,7 +119,7 @@ def provenance_table(records: Records) -> pd.DataFrame:
             "Seed": record.run.seed,
             "Run": record.folder.name,
             "Epochs": len(record.history),
-            "Training (s)": f"{sum(entry['seconds'] for entry in record.history):.0f}",
+            "Training (s)": f"{record.training_seconds:.0f}",
             "Device": record.provenance["device"],
             "Commit": (record.provenance["commit"] or "unknown")[:8],
         }

@@ -25,6 +25,7 @@ from coreecho.settings import ClipSettings
 from coreecho.video import Video, is_video, read_video, resample_seconds, to_square
 from coreecho.weightfiles import sha256
 
+SUFFIXES = (".avi", ".mp4", ".mov", ".gif", ".dcm", ".dicom", ".nii", ".nii.gz", ".mhd", ".mha")
 ScanProtocol = Literal["auto", "paper", "seconds"]
 
 
@@ -158,10 +159,11 @@ def predict_with(
 
 
 def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Echo files by name; a folder stands for those that lie in it, sorted, told by their first bytes.
+    """Echo files by name; a folder stands for those that lie in it, sorted, told by their first bytes or their suffix.
 
     Returns:
-        the files, and what lies in the folders but is no echo file (a system file, a text, a still, a folder).
+        the files, and what lies in the folders but is no echo file (a system file, a text, a still, a folder). A file
+        that is called like one counts as one, so that a broken one is reported and not passed over.
 
     Raises:
         DataError: a folder holds no echo file.
@@ -173,7 +175,9 @@ def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             files.append(path)
             continue
         inside = sorted(path.iterdir())
-        echoes = [each for each in inside if each.is_file() and is_video(each)]
+        echoes = [
+            each for each in inside if each.is_file() and (each.name.lower().endswith(SUFFIXES) or is_video(each))
+        ]
         if not echoes:
             raise DataError(f"{path}: no echo file lies in this folder; give files, or a folder that holds some")
         files += echoes
@@ -215,7 +219,7 @@ def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInf
     span = f"{clip.span} frames" + (f" ({clip.span / rate:.2f} s)" if rate else "")
     if len(video) < clip.span:
         length = f"{len(video)} frames" + (f" ({len(video) / rate:.2f} s)" if rate else "")
-        notes.append(f"short: {length}, a clip spans {span}; the rest was filled with black frames, as in training")
+        notes.append(f"short: {length}, a clip spans {span}; the rest was filled with black frames, as the paper does")
     if video.fps is None:
         notes.append("the file gives no frame rate: its frames were taken as they are")
     elif protocol == "paper" and info.fps and abs(video.fps - info.fps) > 0.2 * info.fps:

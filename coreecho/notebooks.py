@@ -106,19 +106,28 @@ def execute(name: str, parameters: dict[str, Any], out: Path | None = None) -> P
 def refresh(name: str) -> Path:
     """Runs ``NAME.py`` with its default parameters and writes ``NAME.ipynb`` beside it, with outputs, without timings.
 
-    Cell ids of the existing notebook are kept where it has them, so that a rerun that changes nothing changes no byte.
+    Cells are identified by their number, so that a rerun that changes nothing changes no byte.
+
+    Raises:
+        SettingsError: no such notebook.
+        CoReEchoError: a cell failed; the message ends with its error.
     """
     import jupytext
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
+    if name not in names():
+        raise SettingsError(f"there is no notebook {name!r} in {folder()}; notebooks: {', '.join(names()) or 'none'}")
     path = folder() / f"{name}.ipynb"
     notebook = jupytext.read(folder() / f"{name}.py")
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{name}-{number:02d}"
-    NotebookClient(
-        notebook, kernel_name="python3", record_timing=False, resources={"metadata": {"path": folder()}}
-    ).execute()
+    place = {"metadata": {"path": folder()}}
+    try:
+        NotebookClient(notebook, kernel_name="python3", record_timing=False, resources=place).execute()
+    except CellExecutionError as error:
+        raise CoReEchoError(f"notebook {name}: {error.ename}: {error.evalue}") from None
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

@@ -25,6 +25,7 @@ from coreecho.settings import Profile, Run, from_dict, to_dict
 SCHEMA = 1
 """Bumped by hand when training or the record's layout changes so that older records no longer stand for it."""
 RECORD, PREDICTIONS = "record.json", "predictions.parquet"
+_PARTS = {"key": str, "data": dict, "history": list, "metrics": dict, "provenance": dict}
 COLUMNS = ("protocol", "video", "clip", "start", "label", "prediction")
 
 
@@ -69,17 +70,28 @@ class Record:
     provenance: Mapping[str, Any]
     """Commit, device, versions, times."""
 
+    @property
+    def training_seconds(self) -> float:
+        """Wall time of all epochs, validation included."""
+        return float(sum(entry["seconds"] for entry in self.history))
+
     def predictions(self, protocol: str | None = None) -> pd.DataFrame:
         """Test predictions per clip of one protocol (the profile's by default).
 
         Raises:
-            RecordError: the record has no such protocol; the message lists those it has.
+            RecordError: the record has no such protocol; the message lists those it has. Or the table is damaged.
         """
-        table = pd.read_parquet(self.folder / PREDICTIONS)
+        try:
+            table = pd.read_parquet(self.folder / PREDICTIONS)
+            table[list(COLUMNS)]
+        except Exception as error:  # the library raises nearly any type on a damaged file
+            raise RecordError(
+                f"{self.folder / PREDICTIONS}: damaged ({type(error).__name__}); restore it or run it again"
+            ) from None
         protocol = protocol or self.profile.protocol
         chosen = table[table["protocol"] == protocol]
         if chosen.empty:
-            has = ", ".join(sorted(set(table["protocol"])))
+            has = ", ".join(sorted({str(name) for name in table["protocol"]}))
             raise RecordError(f"{self.folder}: no predictions of protocol {protocol!r}; the record has {has}")
         return chosen.drop(columns="protocol").reset_index(drop=True)
 
@@ -115,7 +127,7 @@ def read_record(folder: Path) -> Record:
         digest, schema = content.pop("digest"), content["schema"]
     except FileNotFoundError:
         raise RecordError(f"{path}: no such record; `coreecho runs list` shows those that exist") from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise RecordError(f"{path}: not a complete record; remove its folder and run it again") from None
     if schema != SCHEMA:
         raise RecordError(f"{path}: schema {schema}, this version reads {SCHEMA}; run it again")
@@ -125,10 +137,13 @@ def read_record(folder: Path) -> Record:
         found = hashlib.sha256((folder / PREDICTIONS).read_bytes()).hexdigest()
     except OSError:
         raise RecordError(f"{folder / PREDICTIONS}: missing beside its record; restore it or run it again") from None
-    if found != content["predictions_sha256"]:
+    lacking = [name for name, kind in _PARTS.items() if not isinstance(content.get(name), kind)]
+    if lacking:
+        raise RecordError(f"{path}: not a complete record (no {lacking[0]}); remove its folder and run it again")
+    if found != content.get("predictions_sha256"):
         raise RecordError(f"{folder / PREDICTIONS}: not the predictions that its record vouches for; run it again")
     try:
-        run, profile = from_dict(Run, content["run"]), from_dict(Profile, content["profile"])
+        run, profile = from_dict(Run, content.get("run")), from_dict(Profile, content.get("profile"))
     except CoReEchoError as error:
         raise RecordError(f"{path}: {error}") from None
     return Record(

@@ -10,60 +10,30 @@ epoch, and two processes that ask for the same run train it once.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from filelock import FileLock
 from tqdm import tqdm
 
 from coreecho import checkpoints, phantom
-from coreecho.datasets import Dataset, read_echonet
 from coreecho.errors import DataError, SettingsError
 from coreecho.evaluation import average_clips, regression_metrics
-from coreecho.files import default_data_root, default_runs_dir
-from coreecho.model import CoReEcho, R2Plus1D, build_model
+from coreecho.files import default_runs_dir
+from coreecho.forecast import forecast
+from coreecho.initial import initial_model, k400_path
+from coreecho.place import PAPER_FOLDERS, Place, data_fps, load_data
 from coreecho.provenance import provenance
 from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
 from coreecho.scoring import published_starts, score
 from coreecho.settings import Profile, Run
 from coreecho.trainer import Trainer, make_accelerator
 from coreecho.trainstate import tensorboard_writer
-from coreecho.video.packing import attach_pack
+
+log = logging.getLogger("coreecho")
 
 MODEL = "model.safetensors"
-PHANTOM = "phantom"
-"""What numbers on synthetic hearts are labelled with wherever they are shown."""
-ECHONET_FPS = 50.0
-"""Frame rate of 79 % of EchoNet-Dynamic's videos."""
-PAPER_FOLDERS = {"echonet": "echonet"}
-"""Folder of each data set under the paper profile's data root."""
-K400_FILE = {"uniformer": "uniformer_small_k400_16x8.pth", "r2plus1d": "r2plus1d_18-91a641e6.pth"}
-"""Published Kinetics-400 weights under ``weights/`` of the paper profile's data root, by backbone."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where runs find their data, keep their records, and on what they compute."""
-
-    data_root: Path | None = None
-    """Paper profile: the folder with ``echonet/ weights/ lists/``; else where phantoms are made (default: data/)."""
-    runs_dir: Path | None = None
-    """Records and checkpoints (default: runs/ of the project)."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    workers: int = 0
-    """Loader processes."""
-    skip_bad: bool = False
-    """Leave unusable rows of a list out instead of refusing it; part of the data's fingerprint."""
-    untraced: Literal["drop", "keep"] = "drop"
-    """Whether listed videos without tracings are left out, the paper's rule, or used (one's own data)."""
-    folds: str | None = None
-    """Which fold numbers are training, validation and test, such as 0-7/8/9, where a list has numbers."""
-    pack: Path | None = None
-    """Packed store of the data set (default: the one in or beside its folder, if any); never part of the key."""
 
 
 def ensure(
@@ -85,8 +55,14 @@ def ensure(
     missing = [spec for spec, record in need.items() if record is None]
     if missing:
         check_inputs(missing, profile, place)
+        known = {place.runs_dir or default_runs_dir(), default_runs_dir()}
+        log.info(
+            "%s", forecast(missing, profile, [each for runs in known for each in list_records(runs, profile.name)])
+        )
     for spec in tqdm(missing, desc=f"{profile.name} runs", unit="run", disable=None):
-        need[spec] = train(spec, profile, place, tensorboard=tensorboard)
+        log.info("%s ...", spec.slug)
+        need[spec] = record = train(spec, profile, place, tensorboard=tensorboard)
+        log.info("%s: %d epochs in %.0f s", spec.slug, len(record.history), record.training_seconds)
     return [record for record in (need[spec] for spec in specs) if record is not None]
 
 
@@ -126,46 +102,10 @@ def check_inputs(specs: Sequence[Run], profile: Profile, place: Place) -> None:
     if place.data_root is None:
         raise DataError(f"profile {profile.name!r} trains on real data: give --data-root, the folder with echonet/")
     wanted = {place.data_root / PAPER_FOLDERS[spec.dataset] for spec in specs}
-    wanted |= {path for spec in specs if (path := _k400_path(spec, profile, place)) is not None}
+    wanted |= {path for spec in specs if (path := k400_path(spec, profile, place)) is not None}
     missing = sorted(str(path) for path in wanted if not path.exists())
     if missing:
         raise DataError(f"missing under {place.data_root}: {', '.join(missing)}; see 'Reproduce' in the book")
-
-
-def _k400_path(run: Run, profile: Profile, place: Place) -> Path | None:
-    if run.init != "k400" or profile.k400 == "none" or place.data_root is None:
-        return None
-    return place.data_root / "weights" / K400_FILE[profile.recipe(run).backbone]
-
-
-def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[str, Any]]:
-    """The data of a run, the phantom being made where it is missing, and what its record says of it."""
-    if profile.phantom is None:
-        assert place.data_root is not None
-        folder = place.data_root / PAPER_FOLDERS[run.dataset]
-        data = read_echonet(folder, skip_bad=place.skip_bad, untraced=place.untraced, folds=place.folds)
-        # A phantom in the place of hearts stays a phantom wherever its numbers are shown.
-        label = PHANTOM if (data.root / "phantom.json").exists() else "EchoNet-Dynamic"
-        fingerprint = data.fingerprint()
-    else:
-        fingerprint, label = phantom.fingerprint(profile.phantom), PHANTOM
-        root = (place.data_root or default_data_root()) / f"phantom-{run.dataset}-{fingerprint[:8]}"
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{root}.lock"):
-            if not phantom.is_complete(root, profile.phantom):
-                phantom.write_echonet(root, profile.phantom)
-        data = read_echonet(root)
-    data = attach_pack(data, place.pack)
-    counts = {split: sum(study.split == split for study in data.studies) for split in ("train", "val", "test")}
-    dropped = {reason: len(names) for reason, names in data.dropped.items()}
-    return data, {
-        "name": data.name,
-        "label": label,
-        "fingerprint": fingerprint,
-        "files": data.fingerprint(),
-        "counts": counts,
-        "dropped": dropped,
-    }
 
 
 def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False) -> Record:
@@ -214,26 +154,3 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
         record = Record(folder, key, run, profile, about, history, metrics, origin)
         write_record(record, predictions)
     return read_record(folder)
-
-
-def initial_model(run: Run, profile: Profile, place: Place, mean_label: float) -> CoReEcho:
-    """The network of ``run`` before its first step: random weights from its seed, or K400 weights from their file."""
-    torch.manual_seed(run.seed)
-    recipe = profile.recipe(run)
-    model = build_model(profile.encoder, recipe, mean_label, clip=profile.clip_settings(run))
-    path = _k400_path(run, profile, place)
-    if path is not None:
-        _load_kinetics(model, path)
-    return model
-
-
-def _load_kinetics(model: CoReEcho, path: Path) -> None:
-    if isinstance(model.encoder, R2Plus1D):
-        checkpoints.load_r2plus1d(model.encoder, path)
-    else:
-        checkpoints.load_k400(model.encoder, path)
-
-
-def data_fps(profile: Profile) -> float:
-    """Frame rate of the training videos: the phantom's, or EchoNet-Dynamic's usual 50."""
-    return profile.phantom.fps if profile.phantom is not None else ECHONET_FPS

@@ -206,7 +206,11 @@ def from_dict(kind: type[T], data: Any) -> T:
         SettingsError: a field is missing, unknown or of another type; the message names it.
     """
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(data), strict=True)
+        text = json.dumps(data)
+    except (ValueError, RecursionError):
+        raise SettingsError(f"{kind.__name__} settings are nested too deeply") from None
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"

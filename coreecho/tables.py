@@ -19,9 +19,10 @@ from coreecho.errors import RecordError
 from coreecho.evaluation import Interval, average_clips, bootstrap, regression_metrics
 from coreecho.experiments import SEEDS, Row, published, table1
 from coreecho.files import replace_file
+from coreecho.place import PHANTOM, Place
 from coreecho.profiles import get_profile
 from coreecho.records import Record
-from coreecho.runs import PHANTOM, Place, find
+from coreecho.runs import find
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "r2": "R2 (%)"}
 NOT_RUN = "not yet run"

@@ -21,13 +21,14 @@ from tqdm import tqdm
 
 from coreecho.clips import random_starts
 from coreecho.datasets import Study
-from coreecho.errors import CoReEchoError, DataError
+from coreecho.errors import CoReEchoError, DataError, RecordError
 from coreecho.loading import Batch, ClipDataset, EpochSampler, make_loader
 from coreecho.model import CoReEcho
 from coreecho.protocols import predict_clips
 from coreecho.settings import ClipSettings, Recipe, Run
 from coreecho.stages import Stage, rate_factor, stages
-from coreecho.trainstate import TrainState
+from coreecho.trainstate import LAST, TrainState
+from coreecho.weightfiles import fit
 
 VALIDATION_SEED = 10_000
 """Added to the run's seed for validation clips, so that they are not the training ones."""
@@ -106,7 +107,7 @@ class Trainer:
         saved = self.state.load(self.folder)
         for number in range(self.state.stage, len(self.stages)):
             self._run_stage(number, saved)
-            self.model.load_state_dict(self.state.best)
+            fit(self.model, self.state.best, self.folder / LAST)
             saved = None
         return self.state.history
 
@@ -118,12 +119,16 @@ class Trainer:
         if saved is None:
             self.state.begin(number)
         else:
-            objective.load_state_dict(saved["objective"])
+            fit(objective, saved["objective"], self.folder / LAST)
         step_module = self.accelerator.prepare(objective)
         prepared = {name: self.accelerator.prepare(optimizer) for name, optimizer in optimizers.items()}
         if saved is not None:
-            for name, optimizer in prepared.items():
-                optimizer.load_state_dict(saved["optimizers"][name])
+            try:
+                for name, optimizer in prepared.items():
+                    optimizer.load_state_dict(saved["optimizers"][name])
+            except (KeyError, ValueError, TypeError, RuntimeError, AttributeError):
+                where = self.folder / LAST
+                raise RecordError(f"{where}: its optimisers do not fit; remove it to start anew") from None
         loader = make_loader(
             self._training_set(stage), self.recipe.batch_size, shuffle=True, drop_last=True, workers=self.workers
         )

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from coreecho.errors import RecordError, SettingsError
+from coreecho.errors import CheckpointError, RecordError, SettingsError
 from coreecho.files import replace_file
+from coreecho.weightfiles import unpickle
 
 LAST, LOG = "last.pt", "log.jsonl"
 
@@ -75,10 +76,17 @@ class TrainState:
         if not path.exists():
             return None
         try:
-            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            saved: dict[str, Any] = unpickle(path)
             own = {name: saved.pop(name) for name in vars(self)}
-        except Exception as error:  # torch.load raises many kinds for a damaged file
-            raise RecordError(f"{path}: damaged checkpoint ({type(error).__name__}); remove it to start anew") from None
+            whole = all(type(own[name]) is type(value) for name, value in vars(self).items())
+            whole = whole and all(
+                isinstance(value, Tensor) for part in (own["best"], saved["objective"]) for value in part.values()
+            )
+        except (CheckpointError, KeyError, TypeError, AttributeError) as error:
+            reason = "damaged checkpoint" if isinstance(error, CheckpointError) else "not a complete checkpoint"
+            raise RecordError(f"{path}: {reason}; remove it to start anew") from None
+        if not whole or not all(isinstance(saved.get(name), dict) for name in ("objective", "optimizers")):
+            raise RecordError(f"{path}: not a complete checkpoint; remove it to start anew")
         if own["key"] != self.key:
             raise RecordError(f"{path} belongs to run key {own['key']}, not {self.key}; remove it to start anew")
         vars(self).update(own)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import pickle
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
 from coreecho.errors import CheckpointError
@@ -64,7 +67,7 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if kind_of(path) != "torch":
         raise CheckpointError(f"{path} is a safetensors file; a PyTorch file (.pt, .pth) is needed here")
-    content = _unpickle(path)
+    content = unpickle(path)
     if _is_state(content):
         content = {"model": content}
     names = [name for name in ("model", "state_dict") if isinstance(content, dict) and _is_state(content.get(name))]
@@ -80,8 +83,38 @@ def read_weights(path: str | Path) -> dict[str, Any]:
     return {**rest, "weights": _cut(content[names[0]]), "regressor": None if regressor is None else _cut(regressor)}
 
 
+def read_safetensors(path: Path, name: str, *, weights: bool) -> tuple[Any, State]:
+    """The JSON document under ``name`` in a safetensors file's header (none without), and the weights, if wanted.
+
+    Raises:
+        CheckpointError: If the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get(name, "null"))
+            return header, {key: file.get_tensor(key) for key in file.keys()} if weights else {}  # noqa: SIM118
+    except Exception as error:  # the library raises many types on a damaged header, and quotes what it found
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path} is damaged ({reason}); copy or train it again") from None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a file can be taken as one number."""
+    return isinstance(value, int | float | np.number) or (isinstance(value, Tensor) and value.numel() == 1)
+
+
 def fit(module: nn.Module, state: State, path: Path) -> None:
     """Load a state dict strictly, and say in one sentence why it does not fit if it does not.
+
+    Raises:
+        CheckpointError: If a weight is missing, unexpected, or of another shape.
+    """
+    check_fit(module, state, path)
+    module.load_state_dict(state)
+
+
+def check_fit(module: nn.Module, state: State, path: Path) -> None:
+    """Compare names and shapes alone; the module may be on the device "meta", where it takes no memory.
 
     Raises:
         CheckpointError: If a weight is missing, unexpected, or of another shape.
@@ -100,7 +133,6 @@ def fit(module: nn.Module, state: State, path: Path) -> None:
             f"the weights in {path} do not fit the network: {', '.join(faults)}{more}; "
             "use a checkpoint of this architecture and width"
         )
-    module.load_state_dict(state)
 
 
 def sha256(path: str | Path) -> str:
@@ -116,7 +148,21 @@ def sha256(path: str | Path) -> str:
         raise CheckpointError(f"cannot read {path}: {error.strerror}; check the path") from None
 
 
-def _unpickle(path: Path) -> Any:
+def unpickle(path: Path) -> Any:
+    """What a PyTorch file holds; only tensors, plain values and the `HARMLESS` types are ever made.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged, unpacks to more than its own size, or holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        unpacked = 0  # the older layout, or damaged: the unpickler says so
+    if unpacked > path.stat().st_size:
+        raise CheckpointError(
+            f"{path} is compressed and unpacks to {unpacked / 1e6:.0f} MB; PyTorch writes no such files"
+        )
     try:
         with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about old layouts, which the reader of the message cannot change

@@ -43,9 +43,10 @@ from IPython.display import Image, Markdown
 
 from coreecho import evidence, experiments, figures, runs, tables
 from coreecho.files import project_root
+from coreecho.place import Place
 from coreecho.profiles import get_profile
 
-place = runs.Place(
+place = Place(
     data_root=Path(data_root) if data_root else None,
     runs_dir=Path(runs_dir) if runs_dir else None,
     device=device,

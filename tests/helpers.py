@@ -142,3 +142,105 @@ def ensure_and_count(data_root, runs_dir, log):
     torch.set_num_threads(1)
     (record,) = ensure([Run(seed=5)], TINY, Place(data_root=data_root, runs_dir=runs_dir, device="cpu"))
     return record.key
+
+
+def cavity_mask(count, height, width, grow=False):
+    """Labels (count, height, width) of a cavity that shrinks (or grows) within muscle, with an atrium below."""
+    y, x = np.mgrid[:height, :width].astype(float)
+    labels = np.zeros((count, height, width), np.uint8)
+    for index in range(count):
+        done = index / max(count - 1, 1)
+        scale = 0.75 + 0.25 * done if grow else 1 - 0.25 * done
+        radius = np.hypot((x - width / 2) / (0.14 * width), (y - 0.45 * height) / (0.28 * height)) / scale
+        labels[index] = np.where(radius < 1, 1, np.where(radius < 1.4, 2, np.where(y > 0.8 * height, 3, 0)))
+    return labels
+
+
+def write_nifti(path, frames, fps_axis=1.0, spacing=0.308):
+    """Write (T, H, W) as CAMUS does: x first, (W, H, T)."""
+    import nibabel
+
+    image = nibabel.Nifti1Image(np.ascontiguousarray(frames.transpose(2, 1, 0)), np.diag([spacing, spacing, 1, 1]))
+    image.header.set_zooms((spacing, spacing, fps_axis))
+    nibabel.save(image, path)
+    return path
+
+
+def write_mhd(path, frames, spacing=(0.308, 0.154)):
+    """Write (T, H, W) uint8 as MetaImage; ``spacing`` is the width and height of a pixel in mm."""
+    count, height, width = frames.shape
+    raw = path.with_suffix(".raw")
+    raw.write_bytes(np.ascontiguousarray(frames).tobytes())
+    lines = ["ObjectType = Image", "NDims = 3", "BinaryData = True", f"ElementSpacing = {spacing[0]} {spacing[1]} 1"]
+    lines += [f"DimSize = {width} {height} {count}", "ElementType = MET_UCHAR", f"ElementDataFile = {raw.name}"]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def write_camus_patient(folder, frames=8, ed=1, es=None, newline="\n", other_quality=None, suffix=".nii.gz", **info):
+    """A patient of CAMUS's NIfTI release, four-chamber view; ``info`` changes lines of the cfg file (None: left out).
+
+    The sequence runs as ED and ES say: with ``es`` < ``ed`` it starts at end-systole. Without ``frames`` the sequence
+    is an empty file.
+    """
+    count = frames or 8
+    es = count if es is None else es
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {"ED": ed, "ES": es, "NbFrame": count, "Sex": "F", "ImageQuality": "Good", "EF": 50, "FrameRate": 50.0}
+    lines = [f"{key}: {value}" for key, value in (values | info).items() if value is not None]
+    (folder / "Info_4CH.cfg").write_bytes(newline.join([*lines, ""]).encode())
+    if other_quality:
+        text = f"ED: 1\nES: {count}\nNbFrame: {count}\nImageQuality: {other_quality}\nEF: {values['EF']}\n"
+        (folder / "Info_2CH.cfg").write_text(text)
+    stem = folder / f"{folder.name}_4CH_half_sequence"
+    if not frames:
+        stem.with_name(f"{stem.name}{suffix}").write_bytes(b"")
+        return folder
+    labels = cavity_mask(frames, 48, 64, grow=es < ed)
+    picture = np.choose(labels, [40, 5, 160, 20]).astype(np.uint8)
+    write_nifti(stem.with_name(f"{stem.name}{suffix}"), picture)
+    write_nifti(stem.with_name(f"{stem.name}_gt{suffix}"), labels)
+    return folder
+
+
+def write_hmcqu_sheet(path, rows, masks=True, footnote=False):
+    """An HMC-QU workbook with its merged two-row header.
+
+    Args:
+        rows: (name, set of infarcted segments, first frame, last frame, has a mask).
+        masks: whether there is a mask column (not in A2C).
+    """
+    import openpyxl
+    from openpyxl.styles import Font
+
+    segments = ["SEG3", "SEG9", "SEG14", "SEG16", "SEG12", "SEG6"]
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Tabelle1"
+    sheet.append(["ECHO", "LABEL", *[None] * 5, "One cardiac-cycle frames", None])
+    sheet.append([None, *segments, "Reference Frame", "End of Cycle"])
+    for cells in ("A1:A2", "B1:G1", "H1:I1"):
+        sheet.merge_cells(cells)
+    for name, infarcted, first, last, masked in rows:
+        labels = ["MI" if segment in infarcted else "non-MI" for segment in segments]
+        sheet.append([name, *labels, first, last, *(["\xfc" if masked else "\xfb"] if masks else [])])
+        if masks:
+            sheet.cell(sheet.max_row, 10).font = Font(name="Wingdings")
+    if masks:
+        sheet["J1"], sheet["J2"] = "LV Wall Ground-truth Segmentation Masks", "Available: \xfc Not Available: \xfb"
+    if footnote:
+        sheet.append([None])
+        sheet.append(["* recorded elsewhere"])
+    book.save(path)
+    return path
+
+
+def digests(folder):
+    """SHA-256 of every file below a folder, by its path within."""
+    import hashlib
+
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -151,7 +151,7 @@ def test_a_model_of_another_task_predicts_no_ef(avi, tmp_path):
 
 def test_data_is_made_and_checked(coreecho, tmp_path, monkeypatch, phantom_folder):
     monkeypatch.setattr("coreecho.cli.data.get_profile", lambda _: TINY)
-    monkeypatch.setattr("coreecho.phantom.echonet._processors", lambda: 1)
+    monkeypatch.setattr("coreecho.phantom.writing._processors", lambda: 1)
     status, out, _ = coreecho("data", "make", "demo", tmp_path / "made")
     assert (status, out.strip()) == (0, str(tmp_path / "made"))
     status, out, _ = coreecho("data", "check", tmp_path / "made", "--json")

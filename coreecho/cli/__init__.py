@@ -7,6 +7,7 @@ Exit status 0: done; 2: something that the user can mend, said in a line or two 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -39,6 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     arguments = build_parser().parse_args(argv)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("coreecho").setLevel(logging.INFO)
     try:
         status: int = arguments.run(arguments)
     except CoReEchoError as error:

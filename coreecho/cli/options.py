@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from coreecho.place import Place
 from coreecho.profiles import PROFILES, get_profile
-from coreecho.runs import Place
 from coreecho.settings import Profile, override
 
 Commands = Any

@@ -119,10 +119,10 @@ def _report(arguments: argparse.Namespace, outcome: _Outcome) -> None:
         if outcome.skipped:
             print(f"skipped, no echo files: {', '.join(path.name for path in outcome.skipped)}")
         print(f"checkpoint: {outcome.checkpoint['file']}, SHA-256 {outcome.checkpoint['sha256']}")
+        if failed and outcome.several:
+            print(f"failed: {len(failed)} of {len(failed) + len(done)} files")
     for _, error in failed:
         print(f"coreecho predict: {error}", file=sys.stderr)
-    if failed and outcome.several:
-        print(f"coreecho predict: {len(failed)} of {len(failed) + len(done)} files failed", file=sys.stderr)
 
 
 def _print_many(done: Sequence[Prediction]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coreecho.datacheck.report import Options, Report
-from coreecho.datasets import Dataset, read_camus, read_echonet, read_hmcqu
+from coreecho.datasets import Dataset, read_camus, read_hmcqu
 from coreecho.datasets.camus import QUALITIES, FoldRule, scan_camus
-from coreecho.datasets.echonet import LIST_FILE, TRACING_FILE, EchonetFolder, scan_echonet
+from coreecho.datasets.echonet import LIST_FILE, TRACING_FILE, EchonetFolder, scan_echonet, select
 from coreecho.datasets.folders import entries
 from coreecho.datasets.hmcqu import BOOKS, FOLDS, VIEWS, View, scan_hmcqu
 from coreecho.datasets.hmcqu_sheet import name_key
@@ -46,8 +46,11 @@ def check_echonet(root: Path, options: Options) -> Report:
     if found.traced is None and options.untraced == "drop":
         report.damaged.append(f"{TRACING_FILE} is missing; use every listed video with --untraced keep")
         return report
-    data = read_echonet(root, skip_bad=True, untraced=options.untraced, folds=options.folds)
+    data = select(found, skip_bad=True, untraced=options.untraced)
     _sum_up(report, data)
+    empty = [split for split, count in report.splits.items() if not count]
+    if empty:
+        report.remarks.append(f"no video in split {', '.join(empty)}; training and scoring need all three")
     if report.name == "EchoNet-Dynamic" and len(found.rows) > 5000:
         report.published = ECHONET
         report.counted = {"listed": len(found.rows), **{f"usable {split}": n for split, n in report.splits.items()}}

@@ -48,7 +48,11 @@ def read_echonet(
     Raises:
         DataError: the folder, a file, a column or a row is not what the format says; the message names it.
     """
-    found = scan_echonet(root, folds)
+    return select(scan_echonet(root, folds), skip_bad=skip_bad, untraced=untraced)
+
+
+def select(found: EchonetFolder, *, skip_bad: bool = False, untraced: Literal["drop", "keep"] = "drop") -> Dataset:
+    """The usable studies of a folder that was read already; see `read_echonet`."""
     if found.traced is None and untraced == "drop":
         raise DataError(
             f"{found.root / TRACING_FILE}: no such file; the paper uses traced videos only. Put it beside {LIST_FILE}, "
@@ -140,15 +144,16 @@ def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         raise DataError(f"{path}: no such file; it comes with the data set, beside {LIST_FILE}")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a readable CSV file ({str(error).splitlines()[0]})") from None
-    table.columns = table.columns.str.strip()
-    missing = [column for column in columns if column not in table.columns]
+    except (ValueError, OverflowError, OSError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path}: not a readable CSV file ({reason:.200})") from None
+    table.columns = table.columns.astype(str).str.strip()
+    missing = [column for column in columns if list(table.columns).count(column) != 1]
     if missing:
         raise DataError(
-            f"{path}: no column {', '.join(missing)}; found {', '.join(map(str, table.columns[:12])) or 'none'}"
+            f"{path}: no single column {', '.join(missing)}; found {', '.join(table.columns[:12])[:300] or 'none'}"
         )
-    return table
+    return table.loc[:, ~table.columns.duplicated()].copy()
 
 
 def _stem(names: pd.Series[str]) -> pd.Series[str]:
@@ -172,14 +177,14 @@ def _read_list(root: Path, folds: FoldRule | None) -> list[Row]:
     table["id"] = _stem(table["FileName"])
     repeated = table["id"].str.lower().duplicated()
     if repeated.any():
-        raise DataError(f"{path}: {table['id'][repeated].iloc[0]} is listed twice; each video must have one row")
+        raise DataError(f"{path}: {table['id'][repeated].iloc[0]:.80} is listed twice; each video must have one row")
     table["split"] = table["Split"].str.strip().str.lower()
     if table["split"].str.fullmatch(r"\d+").all() and len(table):
         table["split"] = assign_folds(path, list(table["split"]), folds)
     unknown = ~table["split"].isin(SPLITS)
     if unknown.any():
         raise DataError(
-            f"{path}: row {_row(table, unknown)}: Split is {table['Split'][unknown].iloc[0]!r}; "
+            f"{path}: row {_row(table, unknown)}: Split is {table['Split'][unknown].iloc[0][:40]!r}; "
             "it must be TRAIN, VAL or TEST"
         )
     return [_parsed({str(name): str(value) for name, value in row.items()}) for row in table.to_dict("records")]
@@ -225,20 +230,14 @@ def _number(text: str) -> float | None:
 
 def _traced_frames(root: Path) -> dict[str, int]:
     """Number of traced frames by lower-case name; words such as "No Systolic" in place of a frame count as none."""
-    table = _read_csv(root / TRACING_FILE, ("FileName", "Frame"))
+    # Each frame has 21 rows in the real file; names are taken apart once a frame.
+    table = _read_csv(root / TRACING_FILE, ("FileName", "Frame"))[["FileName", "Frame"]].drop_duplicates()
     table["id"] = _stem(table["FileName"]).str.lower()
     table["Frame"] = pd.to_numeric(table["Frame"], errors="coerce")
     return {str(name): int(count) for name, count in table.groupby("id")["Frame"].nunique().items()}
 
 
 __all__ = [
-    "LIST_FILE",
-    "TRACING_FILE",
-    "VIDEO_FOLDER",
-    "EchonetFolder",
-    "Row",
-    "Split",
-    "find_root",
-    "read_echonet",
-    "scan_echonet",
-]
+    "LIST_FILE", "TRACING_FILE", "VIDEO_FOLDER", "EchonetFolder", "Row", "Split", "find_root", "read_echonet",
+    "scan_echonet", "select",
+]  # fmt: skip

@@ -167,7 +167,7 @@ def scan_hmcqu(root: Path, view: View = "A4C") -> HmcquFolder:
     keys = [name_key(row.name) for row in rows]
     repeated = [row.name for row, key in zip(rows, keys, strict=True) if keys.count(key) > 1]
     if repeated:
-        raise DataError(f"{book}: {repeated[0]} is listed twice; each echo must have one row")
+        raise DataError(f"{book}: {repeated[0]:.80} is listed twice; each echo must have one row")
     videos = files_below(book.parent, ".avi")
     ours = [path for path in videos if path.parent.name.upper() == view]
     masks = {

@@ -16,7 +16,7 @@ from typing import Any
 from coreecho.errors import DataError
 
 _ROWS, _COLUMNS, _HEADER_ROWS = 5000, 40, 12
-_UNPACKED_BYTES = 64 * 1024**2
+_UNPACKED_BYTES = 16 * 1024**2
 """Largest unpacked workbook that is opened; the real ones take less than 1 MB."""
 _LABELS = {"mi": True, "non-mi": False, "nonmi": False, "non mi": False}
 _TICKS = {"\xfc": True, "\uf0fc": True, "\xfb": False, "\uf0fb": False}

@@ -49,9 +49,9 @@ def read_starts(path: Path) -> Starts:
         starts = _three(values)
         stem = name.strip()[:-4] if name.strip().lower().endswith(".avi") else name.strip()
         if not stem or starts is None:
-            raise DataError(f"{path}: {name!r} has starts {values!r:.60}; three different frames are needed")
+            raise DataError(f"{path}: {name[:80]!r} has starts {_told(values)}; three different frames are needed")
         if stem in found:
-            raise DataError(f"{path}: {stem} is listed twice; each video must have one row")
+            raise DataError(f"{path}: {stem:.80} is listed twice; each video must have one row")
         found[stem] = starts
     if not found:
         raise DataError(f"{path}: names no video; copy the file again")
@@ -74,6 +74,14 @@ def starts_for(videos: Iterable[str], starts: Mapping[str, tuple[int, ...]], pat
             "use the list of this data set, or remove the file to have starts drawn"
         )
     return {name: folded[name.casefold()] for name in wanted}
+
+
+def _told(values: Any) -> str:
+    """The start of what a value looks like; a number of many thousand digits cannot be shown."""
+    try:
+        return f"{values!r:.60}"
+    except (ValueError, RecursionError):
+        return "that are no frames"
 
 
 def _three(values: Any) -> tuple[int, ...] | None:

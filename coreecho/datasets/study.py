@@ -87,12 +87,15 @@ class Dataset:
 def _essence(study: Study) -> str:
     extras = {"fold": study.fold, "quality": study.quality, "frames": study.frames, "reverse": study.reverse or None}
     given = [f"{name}={value}" for name, value in extras.items() if value is not None]
-    size = study.path.stat().st_size
+    try:
+        size = study.path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{study.path}: {error.strerror}; copy the video again") from None
     return ",".join([study.id, f"{study.label:.6f}", study.split, str(size), *given])
 
 
 def refusal(where: Path, problems: Mapping[str, str]) -> DataError:
     """The error that names unusable studies and what is wrong with the first few."""
-    told = "; ".join(f"{name}: {problem}" for name, problem in list(problems.items())[:6])
+    told = "; ".join(f"{name:.80}: {problem:.120}" for name, problem in list(problems.items())[:6])
     more = f"; and {len(problems) - 6} more" if len(problems) > 6 else ""
     return DataError(f"{where}: {told}{more}. Mend them, or leave them out with --skip-bad")

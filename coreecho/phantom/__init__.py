@@ -1,20 +1,28 @@
 """A synthetic beating heart written to disk in the real data sets' own formats: the *phantom*.
 
-`heart` has the geometry and motion, `beat` the timing, `view` how a study was taken, `case` all three and the reader's
-labels, `ultrasound` the picture, `echonet` the folder in EchoNet-Dynamic's format, and `truth` reads what is true.
-Whatever is measured on it says nothing about patients.
+`heart` has the geometry and motion, `segments` an infarction, `beat` the timing, `view` how a study was taken, `case`
+all of them and the reader's labels, `ultrasound` the picture, `outlines` the masks; `echonet`, `camus` and `hmcqu`
+write folders in those data sets' formats, `sets` whichever the settings are for; `truth` reads what is true. Whatever
+is measured on it says nothing about patients.
 """
 
-from coreecho.phantom.echonet import PHANTOM_VERSION, fingerprint, is_complete, write_echonet
+from coreecho.phantom.camus import write_camus
+from coreecho.phantom.echonet import PHANTOM_VERSION, write_echonet
+from coreecho.phantom.hmcqu import write_hmcqu
+from coreecho.phantom.sets import AnySettings, fingerprint, is_complete, write_phantom
 from coreecho.phantom.truth import describe_labels, read_truth, sample_labels, true_ef
 
 __all__ = [
     "PHANTOM_VERSION",
+    "AnySettings",
     "describe_labels",
     "fingerprint",
     "is_complete",
     "read_truth",
     "sample_labels",
     "true_ef",
+    "write_camus",
     "write_echonet",
+    "write_hmcqu",
+    "write_phantom",
 ]

@@ -158,11 +158,12 @@ class Heart:
         right = np.clip(depth / np.maximum(width, 0.3), 0.0, 1.0) * np.clip(width / self.right_width, 0.0, 1.0)
         right *= self.right_motion * np.exp(-np.maximum(depth - width, 0.0) / 0.8 - below / 1.5)
         aside = np.maximum(size - outer - np.where(x < 0.0, self.right_width, 0.0), 0.0)
-        slide = np.clip(y, 0.0, self.length) * np.clip(1.0 - below / self.atrium, 0.0, 1.0) * np.exp(-aside / 0.7)
+        share, shortened = self.regional(points)
+        slide = shortened * np.clip(1.0 - below / self.atrium, 0.0, 1.0) * np.exp(-aside / 0.7)
 
         def carried(contraction: float) -> Points:
-            stretch = 1.0 - self.long_shortening * contraction
-            squeeze = 1.0 - self.radial_shortening * contraction
+            stretch = 1.0 - self.long_shortening * contraction * share
+            squeeze = 1.0 - self.radial_shortening * contraction * share
             inward = np.sqrt(inner * squeeze**2 + shell / stretch) - moved
             out = np.empty_like(points)
             out[:, 0] = side * (size + inward * fade) + right * contraction
@@ -170,6 +171,13 @@ class Heart:
             return out
 
         return carried
+
+    def regional(self, points: Points) -> tuple[Values | float, Values]:
+        """Share of the contraction that tissue at ``points`` takes part in, and that share summed from the apex in cm.
+
+        All of it here: the whole ventricle contracts alike. A heart with an infarct has less of it in places.
+        """
+        return 1.0, np.clip(points[:, 1], 0.0, self.length)
 
     def _right_width(self, y: Values) -> Values:
         """Width of the right ventricle at height ``y``: a wedge that begins below the left ventricle's apex."""
@@ -189,14 +197,18 @@ def sample_heart(rng: np.random.Generator, rank: float) -> Heart:
 
     ``rank`` from 0 to 1 places the EF in its distribution, impaired ventricles first; ``rng`` draws the rest. Once a
     reader's error of SD 4 is added, the EF has mean 55.7, SD 12.4, median 59 and 22 % below 50, as in the data set's
-    file list (Ouyang et al. 2020). Impaired ventricles tend to be larger, rounder and to shorten less.
+    file list (Ouyang et al. 2020).
     """
     if rank < IMPAIRED_SHARE:
         group, share = NormalDist(37.5, 10.8), rank / IMPAIRED_SHARE
     else:
         group, share = NormalDist(60.8, 5.0), (rank - IMPAIRED_SHARE) / (1.0 - IMPAIRED_SHARE)
     drawn = group.inv_cdf(min(max(share, 1e-6), 1.0 - 1e-6))
-    ejection = min(max(drawn, 9.0), 82.0)
+    return draw_heart(rng, min(max(drawn, 9.0), 82.0))
+
+
+def draw_heart(rng: np.random.Generator, ejection: float) -> Heart:
+    """Draw a heart of a given EF in percent; impaired ventricles tend to be larger, rounder and to shorten less."""
     weakness = max(0.0, (58.0 - ejection) / 58.0)
     volume = 86.0 * math.exp(rng.normal(0.0, 0.28) + 0.85 * weakness)
     ratio = float(np.clip(rng.normal(0.275 + 0.05 * weakness, 0.022), 0.21, 0.37))

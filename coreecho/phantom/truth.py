@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from coreecho.phantom.case import sample_case
+from coreecho.phantom.writing import TRUTH_FILE
 from coreecho.settings import PhantomSettings
-
-TRUTH_FILE = "truth.csv"
 
 
 def read_truth(folder: Path) -> pd.DataFrame:

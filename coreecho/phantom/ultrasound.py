@@ -167,15 +167,17 @@ def gain_map(heart: Heart, view: View, grid: Grid) -> Values:
     return gain.astype(np.float32)
 
 
-def scan_map(heart: Heart, view: View, grid: Grid, size: int) -> tuple[Values, Values]:
-    """For each picture pixel (size, size) the fractional beam and row it is read from; -1 outside the sector."""
-    step, axis = view.pixel_size(heart, size), np.arange(size, dtype=np.float32)
+def scan_map(heart: Heart, view: View, grid: Grid, size: int, width: int | None = None) -> tuple[Values, Values]:
+    """For each picture pixel (size, width) the fractional beam and row it is read from; -2 outside the sector."""
+    width = size if width is None else width
+    step, axis = view.pixel_size(heart, size), np.arange(max(size, width), dtype=np.float32)
     origin = view.pixels(np.zeros((1, 2), np.float32), heart, size)[0]
-    column, row = np.meshgrid((axis - origin[0]) * step, (axis - origin[1]) * step)
+    origin[0] += 0.5 * (width - size)
+    column, row = np.meshgrid((axis[:width] - origin[0]) * step, (axis[:size] - origin[1]) * step)
     rows, beams = grid.cells(np.stack([column.ravel(), row.ravel()], axis=1))
     inside = (rows < grid.rows - 1) & (beams >= 0.0) & (beams <= grid.beams - 1) & (row.ravel() > 0.0)
     rows, beams = np.where(inside, rows, -2.0), np.where(inside, beams, -2.0)
-    return beams.reshape(size, size).astype(np.float32), rows.reshape(size, size).astype(np.float32)
+    return beams.reshape(size, width).astype(np.float32), rows.reshape(size, width).astype(np.float32)
 
 
 def splat(rows: Values, beams: Values, echo: NDArray[np.complex64], grid: Grid) -> Values:
@@ -207,18 +209,27 @@ def received(points: Points, echo: NDArray[np.complex64], grid: Grid) -> Values:
 
 
 def render(
-    rng: np.random.Generator, heart: Heart, beat: Beat, view: View, *, size: int, frames: int, fps: float
+    rng: np.random.Generator,
+    heart: Heart,
+    beat: Beat,
+    view: View,
+    *,
+    size: int,
+    frames: int,
+    fps: float,
+    width: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Grey video of a heart, uint8 (T, H, W) with H = W = ``size``."""
+    """Grey video of a heart, uint8 (T, H, W) with H = ``size`` and W = ``width`` (none: square)."""
     grid = Grid.of(size, view.depth(heart), math.radians(view.half_angle))
     sources, time = scatterers(rng, heart, view, grid), np.arange(frames) / fps
     contraction, opening = beat.contraction(time), beat.valve(time)
     amplification = 10.0 ** (gain_map(heart, view, grid)[..., None] / 20.0)
-    beams, rows = scan_map(heart, view, grid, size * OVERSAMPLING)
+    width = size if width is None else width
+    beams, rows = scan_map(heart, view, grid, size * OVERSAMPLING, width * OVERSAMPLING)
     noise = 10.0 ** (view.noise / 20.0) * rng.standard_normal((2 * grid.rows, 2 * grid.beams, 2)).astype(np.float32)
     corners = rng.integers(0, (grid.rows, grid.beams), (frames, 2))
     haze = 10.0 ** (view.haze / 20.0) * np.exp(-np.arange(grid.rows) * (grid.depth / grid.rows) / 1.2)[:, None]
-    video = np.empty((frames, size, size), np.uint8)
+    video = np.empty((frames, size, width), np.uint8)
     for number in range(frames):
         points = sources.positions(float(contraction[number]), float(opening[number]))
         points = view.place(points, heart, float(time[number]))
@@ -230,5 +241,5 @@ def render(
         decibel = 20.0 * np.log10(envelope + 1e-6)
         grey = np.clip((decibel - WHITE_DB) / view.dynamic_range + 1.0, 0.0, 1.0) * 255.0
         large = cv2.remap(grey.astype(np.float32), beams, rows, cv2.INTER_LINEAR, borderValue=0.0)
-        video[number] = np.rint(cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA))
+        video[number] = np.rint(cv2.resize(large, (width, size), interpolation=cv2.INTER_AREA))
     return video

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from coreecho.errors import VideoError
-from coreecho.video.base import Frames, Video, check_bytes, valid_rate
+from coreecho.video.base import Frames, Video, check_bytes, stacked, valid_rate
 from coreecho.video.containers import Layout, inspect_avi, inspect_mp4
 
 
@@ -47,7 +47,7 @@ def read_opencv(path: Path, kind: str, last: int | None, only: Collection[int] |
     whole = last is None or decoded <= last
     notes = _compare(path, layout, announced, decoded) if whole else ()
     notes += () if fps else ("the file states no usable frame rate",)
-    return Video(np.stack(frames), fps, notes)
+    return Video(stacked(frames), fps, notes)
 
 
 def count_opencv(path: Path, kind: str) -> int:

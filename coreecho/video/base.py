@@ -18,8 +18,8 @@ from coreecho.errors import VideoError
 Frames = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
-MAX_BYTES = 2 * 1024**3
-"""Largest decoded size that is read (2 GiB; 120 frames of 480 x 640 in colour are 0.1)."""
+MAX_BYTES = 1024**3
+"""Largest decoded size that is read (1 GiB; 120 frames of 480 x 640 in colour are 0.1)."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def check_bytes(path: Path, shape: tuple[int, ...], item_bytes: int, limit: int)
     size = math.prod(shape) * item_bytes
     if size > limit:
         raise VideoError(
-            f"{path.name}: the header announces {size / 1e9:.1f} GB of pixels, more than the {limit / 1e9:.1f} GB that "
-            "are read; cut the clip or pass a larger max_bytes"
+            f"{path.name}: the header announces {min(size, 10**18) / 1e9:.1f} GB of pixels, more than the "
+            f"{limit / 1e9:.1f} GB that are read; cut the clip or pass a larger max_bytes"
         )
 
 
@@ -83,6 +83,20 @@ def check_count(path: Path, count: int, min_frames: int) -> None:
     raise VideoError(f"{path.name}: {count} frames, at least {min_frames} are needed; choose a longer clip")
 
 
+def stacked(frames: list[Frames]) -> Frames:
+    """The frames, each (H, W, 3), as one array (T, H, W, 3); the list is emptied, so that memory is taken only once."""
+    whole: Frames = np.empty((len(frames), *frames[0].shape), np.uint8)
+    for index in range(len(frames) - 1, -1, -1):
+        whole[index] = frames.pop()
+    return whole
+
+
+def valid_spacing(height: float, width: float) -> tuple[float, float] | None:
+    """Height and width of a pixel in mm if both can be (0.001 to 100, at most 20 to 1), else none."""
+    sides = sorted((height, width))
+    return (height, width) if 0.001 <= sides[0] <= sides[1] <= 100 and sides[1] <= 20 * sides[0] else None
+
+
 def valid_rate(fps: float) -> float | None:
-    """The frame rate if it can be one (0 < fps <= 1000), else none."""
-    return float(fps) if math.isfinite(fps) and 0 < fps <= 1000 else None
+    """The frame rate if it can be one (0.5 <= fps <= 1000), else none: a slower one would fill hours with one clip."""
+    return float(fps) if math.isfinite(fps) and 0.5 <= fps <= 1000 else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from coreecho.errors import VideoError
-from coreecho.video.base import MAX_BYTES, Box, Frames, Video, check_bytes, check_count, valid_rate
+from coreecho.video.base import (
+    MAX_BYTES,
+    Box,
+    Frames,
+    Video,
+    check_bytes,
+    check_count,
+    stacked,
+    valid_rate,
+    valid_spacing,
+)
 from coreecho.video.dicom_pixels import to_rgb
 
 PICTURE_TAGS = [
@@ -45,6 +56,7 @@ def read_dicom(path: Path, last: int | None = None, min_frames: int = 2, limit: 
         VideoError: when it is a still, damaged, too large, without pixels, or needs a decoder that is not installed.
     """
     with _quietly(path):
+        _check_deflated(path, limit)
         header = _dataset(path, pixels=False)
         count, shape, item = _announced(path, header)
         check_count(path, count, min_frames)
@@ -59,6 +71,7 @@ def read_dicom(path: Path, last: int | None = None, min_frames: int = 2, limit: 
 def count_dicom(path: Path) -> int:
     """Number of frames that the header announces."""
     with _quietly(path):
+        _check_deflated(path, MAX_BYTES)
         return _announced(path, _dataset(path, pixels=False))[0]
 
 
@@ -114,7 +127,7 @@ def _pixel_size(item: Any) -> tuple[float, float] | None:
     if item.get("PhysicalUnitsXDirection") != 3 or item.get("PhysicalUnitsYDirection") != 3:
         return None
     height, width = (abs(float(item.get(f"PhysicalDelta{axis}") or 0)) * 10 for axis in "YX")
-    return (height, width) if height > 0 and width > 0 else None
+    return valid_spacing(height, width)
 
 
 def _announced(path: Path, header: Any) -> tuple[int, tuple[int, ...], int]:
@@ -124,6 +137,23 @@ def _announced(path: Path, header: Any) -> tuple[int, tuple[int, ...], int]:
     count = int(header.get("NumberOfFrames") or 1)
     item = max(1, int(header.get("BitsAllocated") or 8) // 8)
     return count, (count, int(header.Rows), int(header.Columns), 3), item
+
+
+def _check_deflated(path: Path, limit: int) -> None:
+    """Refuse a file whose data set is deflated as a whole (PS3.5 A.5) and unpacks to more than ``limit`` bytes."""
+    import pydicom
+
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            return
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+            return
+        file.seek(144 + int(meta.FileMetaInformationGroupLength))
+        unpacker, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while piece := unpacker.unconsumed_tail or file.read(65536):
+            size += len(unpacker.decompress(piece, 1 << 20))
+            check_bytes(path, (max(size, 1),), 1, limit)
 
 
 def _dataset(path: Path, *, pixels: bool) -> Any:
@@ -161,7 +191,7 @@ def _pixels(path: Path, data: Any, stop: int) -> tuple[Frames, tuple[str, ...]]:
         frames.append(frame)
     if len(frames) < stop:
         raise VideoError(f"{path.name}: damaged: {len(frames)} of {stop} frames decode; copy or export it again")
-    return np.stack(frames), remarks
+    return stacked(frames), remarks
 
 
 @contextlib.contextmanager

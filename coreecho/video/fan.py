@@ -24,6 +24,10 @@ COLOUR = 32
 """Difference between channels above which a pixel is coloured; JPEG noise on grey stays below about 12."""
 RINGING = 10
 """Grey levels that JPEG ringing in the blocks along the sector's edge stays below."""
+RECTANGLE = 0.95
+"""Share of its bounding box that no sector fills: one of 90 degrees fills about 0.6."""
+LARGEST = 1920
+"""Side in pixels above which the sector is looked for on a coarser grid; the effort grows with its fourth power."""
 SOLIDITY = 0.85
 """Least share of its convex hull that the flickering part of a true sector fills."""
 
@@ -78,6 +82,8 @@ def crop_to_fan(video: Video) -> Video:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     keep = (mask & ~burned)[box]
+    if mask[box].mean() > RECTANGLE:
+        notes += ("not a fan: what moves in the picture is a rectangle; is it an echo clip, and not cropped?",)
     cut = np.empty((len(frames), *keep.shape, 3), np.uint8)  # (T, h, w, 3)
     colour = 0
     for target, frame in zip(cut, frames[:, box[0], box[1]], strict=True):
@@ -121,6 +127,11 @@ def _solid_part(seeds: Mask, bridge: Mask) -> Mask | None:
     Seeds on both sides of a coloured line, ``bridge``, belong together: an ECG may cross the sector's lower end.
     """
     height, width = seeds.shape
+    step = -(-max(height, width) // LARGEST)
+    if step > 1:
+        size = max(1, width // step), max(1, height // step)
+        coarse = _solid_part(_reduced(seeds, size), _reduced(bridge, size))
+        return None if coarse is None else _reduced(coarse, (width, height))
     side = max(3, round(0.012 * float(np.hypot(height, width))) | 1)
     dense = (cv2.blur(seeds.astype(np.float32), (side, side)) > 0.4).astype(np.uint8)
     disc = cv2.MORPH_ELLIPSE
@@ -137,6 +148,11 @@ def _solid_part(seeds: Mask, bridge: Mask) -> Mask | None:
     cv2.fillConvexPoly(hull, corners, 1)
     convex = cv2.contourArea(outline) > SOLIDITY * cv2.contourArea(corners)
     return hull > 0 if convex and hull.mean() > 0.04 else None
+
+
+def _reduced(mask: Mask, size: tuple[int, int]) -> Mask:
+    """A mask on a grid of another width and height."""
+    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.4
 
 
 def burned_in(stats: Statistics, mask: Mask) -> Mask:

@@ -207,8 +207,12 @@ def open_pack(folder: Path | str) -> Pack:
         raise DataError(f"{folder}: the pack is damaged ({error}); {REMEDY}") from None
     place = 0
     for entry in index.videos:
-        if entry.offset != place or min(entry.shape) < 1 or entry.channels not in (1, 3):
-            raise DataError(f"{folder}: the pack is damaged (the index is wrong at video {entry.id}); {REMEDY}")
+        if (
+            entry.offset != place
+            or not 1 <= min(entry.shape) <= max(entry.shape) < 2**31
+            or entry.channels not in (1, 3)
+        ):
+            raise DataError(f"{folder}: the pack is damaged (the index is wrong at video {entry.id:.60}); {REMEDY}")
         place += entry.bytes
     if size != place:
         raise DataError(f"{folder}: the pack is damaged ({DATA_FILE} has {size} bytes instead of {place}); {REMEDY}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
@@ -97,9 +98,11 @@ def kind_of(path: Path) -> Kind:
         VideoError: when it is missing, empty, a still, a text, or unknown.
     """
     try:
+        if not path.is_dir() and not stat.S_ISREG(path.stat().st_mode):
+            raise VideoError(f"{path}: a pipe or device, not a file; give a file")
         with path.open("rb") as file:
             head = file.read(512)
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # a null character in the name
         raise VideoError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise VideoError(f"{path}: cannot be opened ({error.strerror}); give a readable file") from error

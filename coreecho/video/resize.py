@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from coreecho.errors import VideoError
-from coreecho.video.base import Frames, Video
+from coreecho.video.base import MAX_BYTES, Frames, Video
 from coreecho.video.fan import crop_to_fan
 
 
@@ -26,6 +26,8 @@ def to_square(video: Video, size: int, *, fan: bool = True) -> Video:
     Returns:
         frames (T, size, size, 3), with the pixel spacing that results.
     """
+    if len(video) * size**2 * 3 > MAX_BYTES:
+        raise VideoError(f"{len(video)} frames of {size} x {size} pixels take too much memory; cut the clip")
     video = crop_to_fan(video) if fan else video
     count, height, width = video.frames.shape[:3]
     high, wide = video.spacing or (1.0, 1.0)
@@ -62,5 +64,9 @@ def resample_seconds(video: Video, fps: float) -> Video:
     if fps == video.fps:
         return video
     count = max(1, round(len(video) * fps / video.fps))
+    if count * video.frames[0].nbytes > MAX_BYTES:
+        raise VideoError(
+            f"{len(video)} frames at {video.fps:g} per second are {count} at {fps:g}: too many; cut the clip"
+        )
     ticks = np.floor(np.arange(count) * (video.fps / fps) + 0.5).astype(np.int64)
     return dataclasses.replace(video, frames=video.frames[ticks.clip(0, len(video) - 1)], fps=float(fps))

@@ -1,0 +1,86 @@
+"""Where runs find their data: the real data sets under one folder, or a phantom that is made where it is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from coreecho import phantom
+from coreecho.datasets import Dataset, read_echonet
+from coreecho.files import default_data_root
+from coreecho.settings import Profile, Run
+from coreecho.video.packing import attach_pack
+
+PHANTOM = "phantom"
+"""What numbers on synthetic hearts are labelled with wherever they are shown."""
+ECHONET_FPS = 50.0
+"""Frame rate of 79 % of EchoNet-Dynamic's videos."""
+PAPER_FOLDERS = {"echonet": "echonet"}
+"""Folder of each data set under the paper profile's data root."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where runs find their data, keep their records, and on what they compute."""
+
+    data_root: Path | None = None
+    """Paper profile: the folder with ``echonet/ weights/ lists/``; else where phantoms are made (default: data/)."""
+    runs_dir: Path | None = None
+    """Records and checkpoints (default: runs/ of the project)."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    workers: int = 0
+    """Loader processes."""
+    skip_bad: bool = False
+    """Leave unusable rows of a list out instead of refusing it; part of the data's fingerprint."""
+    untraced: Literal["drop", "keep"] = "drop"
+    """Whether listed videos without tracings are left out, the paper's rule, or used (one's own data)."""
+    folds: str | None = None
+    """Which fold numbers are training, validation and test, such as 0-7/8/9, where a list has numbers."""
+    pack: Path | None = None
+    """Packed store of the data set (default: the one in or beside its folder, if any); never part of the key."""
+
+
+def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[str, Any]]:
+    """The data of a run, the phantom being made where it is missing, and what its record says of it."""
+    if profile.phantom is None:
+        assert place.data_root is not None
+        folder = place.data_root / PAPER_FOLDERS[run.dataset]
+        data = read_echonet(folder, skip_bad=place.skip_bad, untraced=place.untraced, folds=place.folds)
+        # A phantom in the place of hearts stays a phantom wherever its numbers are shown.
+        label = PHANTOM if (data.root / "phantom.json").exists() else _label(place)
+        fingerprint = data.fingerprint()
+    else:
+        fingerprint, label = phantom.fingerprint(profile.phantom), PHANTOM
+        root = (place.data_root or default_data_root()) / f"phantom-{run.dataset}-{fingerprint[:8]}"
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{root}.lock"):
+            if not phantom.is_complete(root, profile.phantom):
+                phantom.write_echonet(root, profile.phantom)
+        data = read_echonet(root)
+    data = attach_pack(data, place.pack)
+    counts = {split: sum(study.split == split for study in data.studies) for split in ("train", "val", "test")}
+    dropped = {reason: len(names) for reason, names in data.dropped.items()}
+    return data, {
+        "name": data.name,
+        "label": label,
+        "fingerprint": fingerprint,
+        "files": data.fingerprint(),
+        "counts": counts,
+        "dropped": dropped,
+    }
+
+
+def _label(place: Place) -> str:
+    """What numbers on real videos are labelled with."""
+    if place.untraced == "keep":
+        return "own data"
+    return "EchoNet-Pediatric" if place.folds else "EchoNet-Dynamic"
+
+
+def data_fps(profile: Profile) -> float:
+    """Frame rate of the training videos: the phantom's, or EchoNet-Dynamic's usual 50."""
+    return profile.phantom.fps if profile.phantom is not None else ECHONET_FPS
