@@ -3,10 +3,12 @@
     python .ci/check_book.py build/book/_build/html
 
 Jupyter Book exits with status 0 even when it builds nothing, so each page of _toc.yml is looked for; links between
-pages must lead somewhere; and no page may load a script, style or picture from elsewhere. Exits with status 1 on any
+pages must lead somewhere; and no page may load a script, style or picture from elsewhere. Pages show the outputs that
+their notebooks hold, so a notebook with a cell that failed or never ran is named too. Exits with status 1 on any
 finding.
 """
 
+import json
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -65,10 +67,36 @@ def page_findings(path: Path, pages: dict[Path, Page]) -> list[str]:
     return found
 
 
-def main(html: Path) -> int:
-    wanted = [html / f"{name}.html" for name in toc_pages(yaml.safe_load(Path("_toc.yml").read_text(encoding="utf-8")))]
-    wanted.append(html / "index.html")
-    found = [f"{page}: not built" for page in wanted if not page.exists()]
+def cell_findings(path: Path) -> list[str]:
+    """The code cells of a notebook that failed or were not executed, by number (all cells counted, from 1)."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    except (ValueError, KeyError, TypeError):
+        return ["not a notebook"]
+    found = []
+    for number, cell in enumerate(cells, start=1):
+        code = "".join(cell["source"]).strip()
+        if cell["cell_type"] != "code" or not code:
+            continue
+        where = f"cell {number} ({code.splitlines()[0][:60]})"
+        errors = [output for output in cell["outputs"] if output["output_type"] == "error"]
+        found += [f"{where} failed: {error['ename']}: {error['evalue']}" for error in errors]
+        if not errors and cell.get("execution_count") is None:
+            found.append(f"{where} was not executed")
+    return found
+
+
+def main(html: Path, source: Path) -> int:
+    names = toc_pages(yaml.safe_load((source / "_toc.yml").read_text(encoding="utf-8")))
+    wanted = [html / f"{name}.html" for name in names] + [html / "index.html"]
+    notebooks = [source / f"{name}.ipynb" for name in names]
+    found = [
+        f"{path.relative_to(source)}: {finding}"
+        for path in notebooks
+        if path.is_file()
+        for finding in cell_findings(path)
+    ]
+    found += [f"{page}: not built" for page in wanted if not page.exists()]
     pages = {
         path.resolve(): Page(path) for path in html.rglob("*.html") if "_static" not in path.relative_to(html).parts
     }
@@ -80,4 +108,4 @@ def main(html: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), Path()))

@@ -30,13 +30,24 @@ COLUMNS = ("protocol", "video", "clip", "start", "label", "prediction")
 
 
 def run_key(run: Run, profile: Profile, fingerprint: str) -> str:
-    """First 8 hex digits of the SHA-256 over what decides a run's numbers; code and machine are provenance.
+    """First 8 hex digits of the SHA-256 over what decides this run's numbers; code and machine are provenance.
 
+    Of the profile only what the run uses counts, so that editing one recipe reruns only the runs that depend on it.
     Only what differs from the settings' defaults is hashed, so that a field added later, whose default means "as
     before", leaves the keys of older records as they are; a changed default calls for another `SCHEMA`.
     """
-    essence = {"run": _essence(run), "profile": _essence(dataclasses.replace(profile, summary="")), "data": fingerprint}
-    return hashlib.sha256(json.dumps(essence | {"schema": SCHEMA}, sort_keys=True).encode()).hexdigest()[:8]
+    essence = {
+        "run": _essence(run),
+        "profile": profile.name,
+        "encoder": _essence(profile.encoder),
+        "recipe": _essence(profile.recipe(run)),
+        "clip": _essence(profile.clip_settings(run)),
+        "protocol": profile.protocol,
+        "k400": profile.k400 if run.init == "k400" else "none",
+        "data": fingerprint,
+        "schema": SCHEMA,
+    }
+    return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _essence(value: Any) -> Any:

@@ -109,8 +109,9 @@ def test_fold_numbers_are_shown_and_a_rule_is_asked_for_by_name(pediatric, tmp_p
     assert report.name == "EchoNet-Pediatric"
     assert "0, 6, 7, 9" in report.damaged[0]
     assert "--folds" in report.damaged[0]
-    assert main(["data", "check", str(tmp_path), "--folds", "0-6/7/8-9"]) == 0
-    assert "no video in split test" in capsys.readouterr().out
+    assert main(["data", "check", str(tmp_path), "--folds", "0-6/7/8-9"]) == 2
+    assert "no usable video in split test" in capsys.readouterr().out
+    assert main(["data", "check", str(tmp_path), "--folds", "0/7/6,9"]) == 0
     report = only(tmp_path, folds={0: "train", 6: "test", 7: "val", 9: "test"})
     assert report.splits == {"train": 1, "val": 1, "test": 1}
     assert report.dropped == {"untraced (fewer than two traced frames)": ["P3"]}
@@ -141,6 +142,28 @@ def test_ones_own_list_has_no_tracings_and_says_so(tmp_path, capsys):
     kept, dropped = read_echonet(folder, untraced="keep"), read_echonet(folder)
     assert len(kept.studies) == len(dropped.studies) == 3
     assert kept.fingerprint() != dropped.fingerprint()
+
+
+@pytest.mark.parametrize("options", [(), ("--skip-bad",), ("--untraced", "keep")])
+def test_a_list_without_a_video_in_one_of_its_splits_is_wrong(tmp_path, capsys, options):
+    folder = fake_echonet(tmp_path, [row for row in ROWS if row[4] != "VAL"])
+    if "keep" in options:
+        (folder / "VolumeTracings.csv").unlink()
+    assert main(["data", "check", str(folder), *options]) == 2
+    out, err = capsys.readouterr()
+    assert "WRONG, no usable video in split val" in out
+    assert len(err.splitlines()) == 1
+    report = only(folder, untraced="keep" if "keep" in options else "drop")
+    assert report.as_dict()["empty_splits"] == ["val"]
+    with pytest.raises(DataError, match="'val'"):
+        read_echonet(folder, untraced="keep" if "keep" in options else "drop").split("val")
+    fake_echonet(tmp_path, ROWS)
+    assert main(["data", "check", str(folder), *options]) == 0
+
+
+def test_a_split_whose_only_video_is_unusable_is_empty(tmp_path):
+    rows = [row if row[4] != "VAL" else (row[0], "", *row[2:]) for row in ROWS]
+    assert only(fake_echonet(tmp_path, rows), skip_bad=True).empty_splits == ["val"]
 
 
 def test_camus_groups_and_folds_are_counted(tmp_path):

@@ -17,7 +17,7 @@ ORDER = [
     "errors", "phantom_settings", "settings", "profiles", "files", "phantom", "datasets", "video", "study_video",
     "datacheck", "clips", "loading", "uniformer", "model", "weightfiles", "checkpoints", "hub", "losses",
     "objectives", "baselines", "stages", "place", "initial", "protocols", "trainstate", "trainer", "evaluation", "provenance",
-    "records", "forecast", "scoring", "runs", "experiments", "explain", "tables", "evidence", "inference", "figures",
+    "records", "forecast", "scoring", "runs", "experiments", "embedding", "explain", "tables", "evidence", "inference", "figures",
     "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on

@@ -53,6 +53,8 @@ class Report:
     """Left out by rule, or there but of no use; harmless."""
     faults: dict[str, list[str]] = field(default_factory=dict)
     """What would make a run fail or its numbers wrong; ``--skip-bad`` leaves these out."""
+    empty_splits: list[str] = field(default_factory=list)
+    """Of training, validation and test, where a list names them: those without a usable video; a run needs all three."""
     damaged: list[str] = field(default_factory=list)
     """Files that cannot be read, and why; only a new copy, or their removal, helps."""
     remarks: list[str] = field(default_factory=list)
@@ -62,7 +64,9 @@ class Report:
 
     def wrong(self, options: Options) -> bool:
         """Whether runs on this folder would fail or give wrong numbers."""
-        return bool(self.damaged or (self.faults and not options.skip_bad) or (not self.usable and self.fingerprint))
+        faulty = bool(self.faults) and not options.skip_bad
+        nothing = not self.usable and self.fingerprint is not None
+        return bool(self.damaged) or bool(self.empty_splits) or faulty or nothing
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready data."""
@@ -81,6 +85,8 @@ class Report:
             lines.append(f"  {group}: {', '.join(f'{name} {count}' for name, count in sizes.items())}")
         lines += [f"  left out, {reason}: {_some(names)}" for reason, names in self.dropped.items()]
         lines += [f"  WRONG, {reason}: {_some(names)}" for reason, names in self.faults.items()]
+        empty = ", ".join(self.empty_splits)
+        lines += [f"  WRONG, no usable video in split {empty}: training and scoring need all three"] if empty else []
         lines += [f"  DAMAGED: {_some(self.damaged, '; ')}"] if self.damaged else []
         lines += [f"  note: {remark}" for remark in self.remarks]
         lines += [f"  fingerprint {self.fingerprint[:16]}"] if self.fingerprint else []

@@ -48,9 +48,7 @@ def check_echonet(root: Path, options: Options) -> Report:
         return report
     data = select(found, skip_bad=True, untraced=options.untraced)
     _sum_up(report, data)
-    empty = [split for split, count in report.splits.items() if not count]
-    if empty:
-        report.remarks.append(f"no video in split {', '.join(empty)}; training and scoring need all three")
+    report.empty_splits = [split for split, count in report.splits.items() if not count]
     if report.name == "EchoNet-Dynamic" and len(found.rows) > 5000:
         report.published = ECHONET
         report.counted = {"listed": len(found.rows), **{f"usable {split}": n for split, n in report.splits.items()}}
