@@ -23,18 +23,20 @@ NAMES = {"canonical", "next", "prev", "search", "index", "author", "genindex"}
 
 
 class Page(HTMLParser):
-    """The addresses that one page fetches or links to, and its anchors."""
+    """The addresses that one page fetches or links to, its anchors, and whether it shows a failed cell."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.fetched: list[str] = []
         self.linked: list[str] = []
         self.anchors: set[str] = set()
+        self.failed = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        self.failed |= {"output", "traceback"} <= set(values.get("class", "").split())
         if tag == "a" and "href" in values:
             self.linked.append(values["href"])
         elif tag in FETCHED and FETCHED[tag] in values and not NAMES & set(values.get("rel", "").split()):
@@ -52,7 +54,7 @@ def toc_pages(entry: object) -> list[str]:
 
 
 def page_findings(path: Path, pages: dict[Path, Page]) -> list[str]:
-    found = []
+    found = ["shows the traceback of a failed cell"] if pages[path].failed else []
     for address in pages[path].fetched + pages[path].linked:
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:

@@ -19,8 +19,8 @@ from coreecho.profiles import DEMO
 from coreecho.records import Record
 from coreecho.runs import ensure, find
 
-TOLERANCE = {"mae": 0.75, "r2": 0.08}
-"""Largest difference from the committed run: MAE in EF points, R2 as a fraction."""
+TOLERANCE = {"mae": 0.75, "r2": 0.05}
+"""Twice the largest difference seen in those reruns: MAE in EF points, R2 as a fraction."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,7 @@ CAMUS is read from end-diastole to end-systole, HMC-QU over one cardiac cycle, E
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +20,13 @@ from coreecho.datasets import Study
 from coreecho.errors import DataError, VideoError
 from coreecho.video import Video, read_video, read_volume
 from coreecho.video.base import Frames
+from coreecho.video.mat import read_array
 from coreecho.video.pack import cached_pack
 
 Mask = npt.NDArray[np.uint8]
 CAMUS_LABELS = {0: "background", 1: "left ventricle", 2: "myocardium", 3: "left atrium"}
 WALL_KEY = "predicted"
 """Variable of HMC-QU's .mat files that holds the wall, (F, 224, 224), 1 inside."""
-WALL_BYTES = 256 * 1024**2
-"""Largest unpacked .mat file that is read; 100 outlines of 224 x 224 as float64 take 40 MB."""
-_COMPRESSED = 15
-"""Type of a compressed element of a .mat file."""
 
 
 def read_study(study: Study, *, min_frames: int = 2) -> Video:
@@ -120,39 +115,8 @@ def _list(values: npt.NDArray[np.generic] | list[int]) -> str:
 
 
 def _wall(path: Path) -> Mask:
-    import scipy.io
-
-    try:
-        _check_unpacked(path)
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
-        shape = shapes.get(WALL_KEY, ())
-        if len(shape) == 3 and np.prod(shape, dtype=float) > WALL_BYTES / 8:
-            raise VideoError(f"{path.name}: announces {shape[0]} outlines, too many for one cycle; copy it again")
-        wall = scipy.io.loadmat(path, variable_names=[WALL_KEY])[WALL_KEY] if len(shape) == 3 else None
-    except VideoError:
-        raise
-    except Exception as error:  # scipy's reader fails in many ways on damaged bytes
-        raise VideoError(f"{path.name}: not a readable .mat file ({type(error).__name__}); copy it again") from None
-    if wall is None or not np.isin(wall, (0, 1)).all() or not wall.any():
+    wall = read_array(path, WALL_KEY)
+    if wall is None or wall.ndim != 3 or not np.isin(wall, (0, 1)).all() or not wall.any():
         raise VideoError(f"{path.name}: holds no series of outlines {WALL_KEY!r} of 0 and 1; copy it again")
     outlines: Mask = np.asarray(wall, dtype=np.uint8)
     return outlines
-
-
-def _check_unpacked(path: Path) -> None:
-    """Refuse a .mat file (version 5) whose compressed elements unpack to more than outlines ever take."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        file.seek(126)
-        order: Literal["big", "little"] = "big" if file.read(2) == b"MI" else "little"
-        while len(tag := file.read(8)) == 8:
-            kind, count = (int.from_bytes(tag[start : start + 4], order) for start in (0, 4))
-            end = file.tell() + count
-            unpacker = zlib.decompressobj()
-            while kind == _COMPRESSED and (
-                piece := unpacker.unconsumed_tail or file.read(min(65536, end - file.tell()))
-            ):
-                size += len(unpacker.decompress(piece, 1 << 20))
-                if size > WALL_BYTES:
-                    raise VideoError(f"{path.name}: unpacks to more than outlines of one cycle take; copy it again")
-            file.seek(end)

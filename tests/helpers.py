@@ -1,6 +1,7 @@
 """Small builders that several test files share."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -244,3 +245,30 @@ def digests(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def picture_difference(one, other, patch=15):
+    """Mean difference (0 to 255) of two pictures' patches in the colour that differs most; infinite if sizes differ.
+
+    Averages over patches do not see how a letter's edge is drawn, but they see other points, lines or words.
+    """
+    if one.shape != other.shape:
+        return np.inf
+    size = (one.shape[1] // patch, one.shape[0] // patch)
+    small = [cv2.resize(each.astype(np.float32), size, interpolation=cv2.INTER_AREA) for each in (one, other)]
+    return float(np.abs(small[0] - small[1]).max(axis=2).mean())
+
+
+def pair_differences(source, notebook):
+    """Where a notebook's source and its executed twin differ: kind, text or tags of a cell; outputs do not count."""
+
+    def cells(pages):
+        return [(cell.cell_type, cell.source, sorted(cell.metadata.get("tags", []))) for cell in pages.cells]
+
+    found = []
+    for number, (one, other) in enumerate(itertools.zip_longest(cells(source), cells(notebook)), start=1):
+        if one != other:
+            whole = one and other and one[1] == other[1]
+            told = ["nothing" if each is None else repr(each if whole else each[1]) for each in (one, other)]
+            found.append(f"cell {number}: source has {told[0]}, notebook {told[1]}")
+    return found

@@ -10,9 +10,10 @@ from helpers import TINY, sector_frames, tiny_model, write_avi
 from pydicom.data import get_testdata_file
 
 from coreecho import checkpoints, predict
-from coreecho.cli import main
+from coreecho.cli import data, main
 from coreecho.errors import CheckpointError
 from coreecho.model import CoReEcho, LinearHead, MLPHead
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
 from coreecho.uniformer import UniFormer
 
 IDENTITY = ("Plantagenet", "ID-77123", "19610203", "St Elsewhere", "1.2.826.0.1.99999.7", "ACC-4711")
@@ -161,6 +162,24 @@ def test_data_is_made_and_checked(coreecho, tmp_path, monkeypatch, phantom_folde
     (other,) = json.loads(coreecho("data", "check", phantom_folder, "--json")[1])["data_sets"]
     assert report["fingerprint"] == other["fingerprint"]
     assert "17 usable videos" in coreecho("data", "check", tmp_path / "made")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "layout"),
+    [
+        ("camus", CamusPhantomSettings(patients=20, min_frames=6, max_frames=8), "CAMUS's NIfTI layout"),
+        ("hmcqu", HmcquPhantomSettings(echos=20, size=48), "HMC-QU's layout, view A4C"),
+    ],
+)
+def test_phantoms_of_the_smaller_sets_are_made_and_known_as_such(
+    coreecho, tmp_path, monkeypatch, name, settings, layout
+):
+    monkeypatch.setitem(data.SMALL_SETS, name, settings)
+    monkeypatch.setattr("coreecho.phantom.writing._processors", lambda: 1)
+    assert coreecho("data", "make", name, tmp_path / name)[0] == 0
+    (report,) = json.loads(coreecho("data", "check", tmp_path / name, "--json")[1])["data_sets"]
+    assert (report["name"], report["release"]) == ("phantom", layout)
+    assert report["usable"] > 0
 
 
 @pytest.fixture

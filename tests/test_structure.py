@@ -15,10 +15,10 @@ PACKAGE = ROOT / "coreecho"
 # fmt: off
 ORDER = [
     "errors", "phantom_settings", "settings", "profiles", "files", "phantom", "datasets", "video", "study_video",
-    "datacheck", "clips", "loading", "uniformer", "model", "weightfiles", "checkpoints", "hub", "losses",
-    "objectives", "baselines", "stages", "place", "initial", "protocols", "trainstate", "trainer", "evaluation", "provenance",
-    "records", "forecast", "scoring", "runs", "experiments", "embedding", "explain", "tables", "evidence", "inference", "figures",
-    "notebooks", "demo", "bench", "cli",
+    "datacheck", "clips", "loading", "uniformer", "model", "weightfiles", "checkpoints", "hub", "losses", "objectives",
+    "baselines", "stages", "place", "initial", "protocols", "trainstate", "trainer", "evaluation", "provenance",
+    "records", "forecast", "scoring", "runs", "experiments", "embedding", "explain", "tables", "evidence", "inference",
+    "figures", "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}

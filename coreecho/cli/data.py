@@ -12,17 +12,23 @@ from coreecho.cli.options import Commands, add_list_options
 from coreecho.datacheck import Options, check_folder
 from coreecho.datasets import Dataset
 from coreecho.errors import DataError, SettingsError
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
 from coreecho.profiles import get_profile
 from coreecho.video.pack import open_pack
 from coreecho.video.packing import find_pack, write_pack
+
+SMALL_SETS: dict[str, phantom.AnySettings] = {"camus": CamusPhantomSettings(), "hmcqu": HmcquPhantomSettings()}
+"""Phantoms of the smaller data sets, at the demo's scale."""
 
 
 def add_parser(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser("data", help="make a phantom, or check a data set's folder")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    make = actions.add_parser("make", help="write a profile's phantom in EchoNet-Dynamic's format")
-    make.add_argument("profile", help="demo or gpu")
+    make = actions.add_parser("make", help="write a phantom in the format of a real data set")
+    make.add_argument(
+        "profile", metavar="PROFILE", help=f"demo or gpu (EchoNet-Dynamic's format), or {', '.join(SMALL_SETS)}"
+    )
     make.add_argument("folder", type=Path)
     make.set_defaults(run=_make)
     check = actions.add_parser("check", help="recognise the data sets in a folder and say what is wrong with them")
@@ -49,10 +55,10 @@ def add_parser(commands: Commands) -> None:
 
 
 def _make(arguments: argparse.Namespace) -> int:
-    settings = get_profile(arguments.profile).phantom
+    settings = SMALL_SETS.get(arguments.profile) or get_profile(arguments.profile).phantom
     if settings is None:
-        raise SettingsError(f"profile {arguments.profile!r} uses real data; make demo or gpu")
-    print(phantom.write_echonet(arguments.folder, settings))
+        raise SettingsError(f"profile {arguments.profile!r} uses real data; make demo, gpu, {', '.join(SMALL_SETS)}")
+    print(phantom.write_phantom(arguments.folder, settings))
     return 0
 
 

@@ -54,7 +54,7 @@ class Report:
     faults: dict[str, list[str]] = field(default_factory=dict)
     """What would make a run fail or its numbers wrong; ``--skip-bad`` leaves these out."""
     empty_splits: list[str] = field(default_factory=list)
-    """Of training, validation and test, where a list names them: those without a usable video; a run needs all three."""
+    """Those of training, validation and test, where a list names them, without a usable video; runs need all three."""
     damaged: list[str] = field(default_factory=list)
     """Files that cannot be read, and why; only a new copy, or their removal, helps."""
     remarks: list[str] = field(default_factory=list)

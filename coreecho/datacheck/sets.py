@@ -114,10 +114,20 @@ def check_camus(root: Path, options: Options) -> Report:
         "quality of the four-chamber view": {quality: by_view[quality] for quality in QUALITIES},
         "quality of the worse view": {quality: worse[quality] for quality in QUALITIES},
     }
+    if _is_phantom(report, found.root, "CAMUS's NIfTI layout"):
+        return report
     if found.release == "NIfTI":
         report.published = CAMUS
         report.counted = {"patients": len(found.patients), **{f"quality {q}": by_view[q] for q in QUALITIES}}
     return report
+
+
+def _is_phantom(report: Report, root: Path, layout: str) -> bool:
+    """Whether a folder holds a phantom; the report then says so, and has no published counts to compare with."""
+    there = (root / "phantom.json").is_file()
+    if there:
+        report.name, report.release = "phantom", layout
+    return there
 
 
 def check_hmcqu(root: Path, options: Options) -> list[Report]:
@@ -146,6 +156,8 @@ def _check_view(root: Path, view: View) -> Report:
     report.folds = {"test": tuple(tested[number] for number in range(FOLDS))}
     infarcted = sum(study.label == 1 for study in data.studies)
     report.groups = {"label": {"MI": infarcted, "non-MI": len(data.studies) - infarcted}}
+    if _is_phantom(report, root, f"HMC-QU's layout, view {view}"):
+        return report
     report.published = HMCQU[view]
     report.counted = {
         "listed": len(found.rows),

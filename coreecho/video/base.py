@@ -18,6 +18,8 @@ from coreecho.errors import VideoError
 Frames = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
+MAX_SIDE = 4096
+"""Largest height and width in pixels that is read."""
 MAX_BYTES = 1024**3
 """Largest decoded size that is read (1 GiB; 120 frames of 480 x 640 in colour are 0.1)."""
 
@@ -56,7 +58,7 @@ def check_bytes(path: Path, shape: tuple[int, ...], item_bytes: int, limit: int)
     """Refuse a picture series before it is decoded when its announced size passes ``limit`` bytes.
 
     Raises:
-        VideoError: when the size is not positive, or too large.
+        VideoError: when the size or a side is not positive, or too large.
     """
     if any(side < 1 for side in shape):
         raise VideoError(f"{path.name}: the header announces an empty picture series; export the clip again")
@@ -65,6 +67,11 @@ def check_bytes(path: Path, shape: tuple[int, ...], item_bytes: int, limit: int)
         raise VideoError(
             f"{path.name}: the header announces {min(size, 10**18) / 1e9:.1f} GB of pixels, more than the "
             f"{limit / 1e9:.1f} GB that are read; cut the clip or pass a larger max_bytes"
+        )
+    if max(shape[1:3], default=0) > MAX_SIDE:
+        raise VideoError(
+            f"{path.name}: the header announces pictures of {shape[2]} x {shape[1]} pixels, more than any echo machine "
+            f"shows ({MAX_SIDE} a side are read); export the clip again"
         )
 
 

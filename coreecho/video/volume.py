@@ -167,7 +167,7 @@ def _read_mhd(path: Path, limit: int) -> tuple[NDArray[Any], tuple[float, float]
     code = ELEMENT_TYPES.get(header.get("ElementType", ""))
     if code is None or header.get("ElementNumberOfChannels", "1") != "1":
         raise VideoError(
-            f"{path.name}: pixel type {header.get('ElementType', 'missing')} is not read; save it as MET_UCHAR"
+            f"{path.name}: pixel type {header.get('ElementType', 'missing'):.40} is not read; save it as MET_UCHAR"
         )
     big_endian = header.get("BinaryDataByteOrderMSB", header.get("ElementByteOrderMSB", "False")).lower() == "true"
     dtype = np.dtype((">" if big_endian else "<") + code)
@@ -201,7 +201,7 @@ def _mhd_data(path: Path, header: dict[str, str], size: int) -> bytes:
         start = head.find(b"\n", head.find(b"ElementDataFile")) + 1
     else:
         source = path.parent / Path(name.replace("\\", "/")).name
-        if not source.is_file():
+        if len(source.name.encode()) > 255 or not source.is_file():
             raise VideoError(f"{path.name}: its pixel file {source.name:.60} is missing; put it beside the header")
     try:
         with source.open("rb") as file:
