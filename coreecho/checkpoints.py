@@ -206,8 +206,8 @@ def _open_own(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
 
 def _build(info: CheckpointInfo) -> CoReEcho:
     encoder = R2Plus1D() if info.backbone == "r2plus1d" else UniFormer(info.encoder, num_classes=0)
-    width = encoder.width
-    head = LinearHead(width) if info.head == "linear" else MLPHead(width, info.head_dropout, info.head_hidden)
+    linear, width = info.head == "linear", encoder.width
+    head = LinearHead(width) if linear else MLPHead(width, info.head_dropout, info.head_hidden)
     return CoReEcho(encoder, head, task=info.task, clip=info.clip)
 
 
@@ -232,17 +232,14 @@ def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
         provenance={"file": path.name, "sha256": sha256(path), **numbers},
         dropped=dropped,
     )
-    width = info.encoder.widths[-1]
-    return CoReEcho(UniFormer(info.encoder, num_classes=0), MLPHead(width), clip=info.clip), info, state
+    return _build(info), info, state
 
 
 def _read_own(path: Path, *, weights: bool) -> tuple[CheckpointInfo, State]:
     header, state = read_safetensors(path, HEADER, weights=weights)
     if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
-        raise CheckpointError(
-            f"{path} is a safetensors file without a description of format {FORMAT}; "
-            "it must be written by coreecho.checkpoints.save of this version"
-        )
+        wanted = "it must be written by coreecho.checkpoints.save of this version"
+        raise CheckpointError(f"{path} is a safetensors file without a description of format {FORMAT}; {wanted}")
     return _info(header, path), state
 
 

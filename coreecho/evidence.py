@@ -11,7 +11,7 @@ import pandas as pd
 
 from coreecho.errors import RecordError
 from coreecho.evaluation import paired_bootstrap, regression_metrics, seed_summary
-from coreecho.experiments import table1
+from coreecho.experiments import all_rows, table1
 from coreecho.records import Record
 from coreecho.tables import METRIC_NAMES, Records, column_label, format_interval, stack
 
@@ -31,7 +31,7 @@ def differences(records: Records, reference: str) -> pd.DataFrame:
 
 def _systems() -> dict[str, str]:
     """The systems' names by row name."""
-    return {row.name: row.system for row in table1()}
+    return {name: row.system for name, row in all_rows().items()}
 
 
 def order_of_methods(records: Records) -> str:
@@ -61,6 +61,23 @@ def by_seed(records: Records) -> pd.DataFrame:
             line[title] = ", ".join(f"{value:.{digits}f}" for value in summary.values) + spread
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def verdict(records: Records, better: str, worse: str) -> str:
+    """Whether R2 of the row ``better`` lies above that of ``worse``, by a rule fixed beforehand.
+
+    The claim holds when the paired 95 % interval of the difference excludes 0 in its direction and every seed agrees;
+    it does not hold when the interval excludes 0 the other way; else it is undecided.
+    """
+    if not records.get(better) or not records.get(worse):
+        return "not yet run"
+    labels, mine, _ = stack(records[better])
+    theirs = stack(records[worse])[1]
+    gap = paired_bootstrap(labels, mine, theirs)["r2"]
+    pairs = zip(mine, theirs, strict=True)
+    agree = all(regression_metrics(labels, a).r2 > regression_metrics(labels, b).r2 for a, b in pairs)
+    word = "holds" if gap.low > 0 and agree else "does not hold" if gap.high < 0 else "undecided"
+    return f"{word} (difference in R2 of {format_interval(gap, 'r2')} percentage points)"
 
 
 def _mean_mae(records: Sequence[Record]) -> float:

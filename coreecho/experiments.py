@@ -33,7 +33,7 @@ class Row:
     clips: str
     """Test-time protocol as the paper words it."""
     published: dict[str, float]
-    """The paper's values: MAE and RMSE in EF points, R2 in percent."""
+    """The paper's values: MAE and RMSE in EF points, R2 and its standard deviation over runs in percent."""
     run: Run | None = None
     """What is trained for it, at seed 0; none where the paper copied the row and it is not trained here."""
     note: str = ""
@@ -85,7 +85,38 @@ def table1() -> list[Row]:
     return rows
 
 
-TABLES = {"table1": table1}
+_STAGE_ONE = Run(method="coreecho-stage1", init="scratch")
+_TABLE3_ROWS = {
+    (True, True): ("full", "two clips, padded and cropped (A, 2xC)", _STAGE_ONE),
+    (True, False): (
+        "one-clip",
+        "one clip, padded and cropped twice (A)",
+        dataclasses.replace(_STAGE_ONE, views="same-clip"),
+    ),
+    (False, True): (
+        "no-augmentation",
+        "two clips, not padded (2xC)",
+        dataclasses.replace(_STAGE_ONE, augment=False),
+    ),
+}
+
+
+def table3() -> list[Row]:
+    """Table 3: augmentation and clip sampling; stage one from random weights (gaps C: its first row is Table 2's)."""
+    rows = []
+    for entry in published()["table3_augmentation_r2"]:
+        name, text, run = _TABLE3_ROWS[entry["augmentation"], entry["two_clips"]]
+        values = {"r2": entry["r2_mean"], "r2_sd": entry["r2_sd"]}
+        rows.append(Row(name=f"table3/{name}", system=text, reference="maani2024", clips="", published=values, run=run))
+    return rows
+
+
+TABLES = {"table1": table1, "table3": table3}
+
+
+def all_rows() -> dict[str, Row]:
+    """Every row of every table, by name."""
+    return {row.name: row for rows in TABLES.values() for row in rows()}
 
 
 def find_run(name: str) -> Run:
@@ -95,7 +126,7 @@ def find_run(name: str) -> Run:
         SettingsError: no such run; the message lists those that exist.
     """
     row_name, _, seed = name.partition("/seed")
-    rows = {row.name: row for rows in TABLES.values() for row in rows() if row.run is not None}
+    rows = {name: row for name, row in all_rows().items() if row.run is not None}
     if row_name not in rows or (seed and not seed.isdecimal()):
         raise SettingsError(f"there is no run {name!r}; runs: {', '.join(rows)}, each with /seed0, /seed1, …")
     return rows[row_name].runs([int(seed or 0)])[0]
@@ -103,4 +134,4 @@ def find_run(name: str) -> Run:
 
 def all_runs(seeds: Sequence[int] = SEEDS) -> dict[str, Run]:
     """Every run of every table, by name."""
-    return {f"{row.name}/seed{run.seed}": run for rows in TABLES.values() for row in rows() for run in row.runs(seeds)}
+    return {f"{name}/seed{run.seed}": run for name, row in all_rows().items() for run in row.runs(seeds)}

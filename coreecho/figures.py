@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from coreecho.clips import Frames
-from coreecho.experiments import table1
+from coreecho.experiments import all_rows
 from coreecho.explain import Saliency
 from coreecho.files import replace_file
 from coreecho.inference import Prediction
@@ -37,7 +37,7 @@ def predicted_against_listed(records: Mapping[str, Sequence[Record]]) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * len(records), 3.7), layout="constrained")
         panels = figure.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
-        systems = {row.name: row.system for row in table1()}
+        systems = {name: row.system for name, row in all_rows().items()}
         for panel, (name, own) in zip(panels, records.items(), strict=True):
             labels, predictions, _ = stack(own)
             panel.plot([0, 100], [0, 100], color=GREY, linewidth=1, label="equal")

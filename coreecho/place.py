@@ -44,6 +44,13 @@ class Place:
     """Packed store of the data set (default: the one in or beside its folder, if any); never part of the key."""
 
 
+def notebook_place(data_root: str, runs_dir: str, device: str) -> Place:
+    """The place that a notebook's parameters name; an empty text stands for the default."""
+    return Place(
+        data_root=Path(data_root) if data_root else None, runs_dir=Path(runs_dir) if runs_dir else None, device=device
+    )
+
+
 def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[str, Any]]:
     """The data of a run, the phantom being made where it is missing, and what its record says of it."""
     if profile.phantom is None:

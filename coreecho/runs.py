@@ -23,7 +23,7 @@ from coreecho.evaluation import average_clips, regression_metrics
 from coreecho.files import default_runs_dir
 from coreecho.forecast import forecast
 from coreecho.initial import initial_model, k400_path
-from coreecho.place import PAPER_FOLDERS, Place, data_fps, load_data
+from coreecho.place import PAPER_FOLDERS, PHANTOM, Place, data_fps, load_data
 from coreecho.provenance import provenance
 from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
 from coreecho.scoring import published_starts, score
@@ -148,6 +148,7 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
         about_model = {
             "training_data": f"{about['label']}, {profile.name} profile",
             "fps": data_fps(profile),
+            "licence": "Apache-2.0" if about["label"] == PHANTOM else "the terms of the training data apply",
             "provenance": {"run": run.slug, "key": key, **origin},
         }
         checkpoints.save(model, folder / MODEL, about_model)

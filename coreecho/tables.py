@@ -16,13 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from coreecho.errors import RecordError
-from coreecho.evaluation import Interval, average_clips, bootstrap, regression_metrics
+from coreecho.evaluation import Interval, average_clips, bootstrap, regression_metrics, seed_summary
 from coreecho.experiments import SEEDS, Row, published, table1
 from coreecho.files import replace_file
 from coreecho.place import PHANTOM, Place
 from coreecho.profiles import get_profile
 from coreecho.records import Record
-from coreecho.runs import find
+from coreecho.runs import ensure, find
+from coreecho.settings import Profile
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "r2": "R2 (%)"}
 NOT_RUN = "not yet run"
@@ -47,7 +48,8 @@ class Table:
 
     def write(self, folder: Path, name: str) -> None:
         """Writes ``name.md`` (with notes), ``name.csv`` (numbers) and ``name.tex`` into ``folder``."""
-        markdown = "\n".join([self.markdown(), "", *(f"- {note}" for note in self.notes), ""])
+        notes = "".join(f"- {note}\n" for note in self.notes)
+        markdown = f"{self.markdown()}\n" + (f"\n{notes}" if notes else "")
         latex = self.display.to_latex(index=False, escape=True)
         replace_file(folder / f"{name}.md", lambda path: path.write_text(markdown, encoding="utf-8"))
         replace_file(folder / f"{name}.csv", lambda path: self.numbers.to_csv(path, index=False, lineterminator="\n"))
@@ -78,6 +80,14 @@ def stack(records: Sequence[Record], protocol: str | None = None) -> tuple[Array
         truth = clips.groupby("video", sort=True)["truth"].first().to_numpy(dtype=np.float64)
     predictions = np.stack([table["prediction"].to_numpy(dtype=np.float64) for table in tables])
     return first["label"].to_numpy(dtype=np.float64), predictions, truth
+
+
+def filled(rows: Sequence[Row], profile: Profile, place: Place, seeds: Sequence[int] = SEEDS) -> Records:
+    """The records of every row that is run here, by row name; missing ones are trained."""
+    own = {row.name: row.runs(seeds) for row in rows if row.run is not None}
+    specs = list(dict.fromkeys(run for runs in own.values() for run in runs))
+    found = dict(zip(specs, ensure(specs, profile, place), strict=True))
+    return {name: [found[run] for run in runs] for name, runs in own.items()}
 
 
 def existing(rows: Sequence[Row], profile: str, place: Place, seeds: Sequence[int] = SEEDS) -> Records:
@@ -124,6 +134,39 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
             values = ", ".join(f"{METRIC_NAMES[m]} {entry[m]:g}" for m in METRIC_NAMES if m in entry)
             notes.append(f"Also published: {entry['system']}, {entry['clips']}: {values} ({entry['where']}).")
     return Table(pd.DataFrame(rows), pd.DataFrame(numbers), tuple(notes))
+
+
+def ablation(rows: Sequence[Row], records: Records, paper_records: Records | None = None) -> Table:
+    """Tables of R2 over seeds (2 and 3): published mean and SD, and ours with every seed, three clips and one.
+
+    Args:
+        rows: of the table, whose published values are R2 and its standard deviation in percent.
+        records: of the profile shown, by row name.
+        paper_records: of the paper profile, where another one is shown.
+    """
+    lines, numbers = [], []
+    for row in rows:
+        line = {"Training": row.system, "Published R2 (%)": f"{row.published['r2']:.2f} ± {row.published['r2_sd']:.2f}"}
+        numbers.append(_number(row, "published", "EchoNet-Dynamic", "r2", row.published["r2"]))
+        if paper_records is not None:
+            line[REPRODUCED] = _headline(row, paper_records.get(row.name, ()))
+        own = records.get(row.name, ())
+        numbers += _row_numbers(row, paper_records.get(row.name, ()) if paper_records else ()) + _row_numbers(row, own)
+        if own:
+            label = column_label(own[0])
+            line[f"{label}: R2 (%), {own[0].profile.protocol}"] = _spread(own, own[0].profile.protocol)
+            line[f"{label}: R2 (%), first clip"] = _spread(own, "first")
+        lines.append(line)
+    display = pd.DataFrame(lines).fillna(NOT_RUN)
+    return Table(display, pd.DataFrame(numbers))
+
+
+def _spread(records: Sequence[Record], protocol: str) -> str:
+    """Mean and sample SD of R2 over seeds, and each seed's value, in percent."""
+    labels, predictions, _ = stack(records, protocol)
+    summary = seed_summary([100 * regression_metrics(labels, each).r2 for each in predictions])
+    spread = "" if summary.n < 2 else f" ± {summary.sd:.2f}"
+    return f"{summary.mean:.2f}{spread} ({', '.join(f'{value:.1f}' for value in summary.values)})"
 
 
 def _cells(row: Row, records: Sequence[Record], label: str) -> dict[str, str]:

@@ -41,27 +41,21 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 from IPython.display import Image, Markdown
 
-from coreecho import evidence, experiments, figures, runs, tables
+from coreecho import evidence, experiments, figures, tables
 from coreecho.files import project_root
-from coreecho.place import Place
+from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
 
-place = Place(
-    data_root=Path(data_root) if data_root else None,
-    runs_dir=Path(runs_dir) if runs_dir else None,
-    device=device,
-)
+place = notebook_place(data_root, runs_dir, device)
 out = Path(figures_dir) if figures_dir else project_root() / "figures"
 scale = get_profile(profile)
-rows = [row for row in experiments.table1() if row.run is not None]
+rows = experiments.table1()
 
 # %% [markdown]
 # The records: those that exist are read, missing ones are trained first.
 
 # %%
-specs = [run for row in rows for run in row.runs(seeds)]
-by_run = dict(zip(specs, runs.ensure(specs, scale, place), strict=True))
-records = {row.name: [by_run[run] for run in row.runs(seeds)] for row in rows}
+records = tables.filled(rows, scale, place, seeds)
 paper_records = None if profile == "paper" else tables.existing(rows, "paper", place)
 
 # %% [markdown]

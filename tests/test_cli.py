@@ -195,7 +195,7 @@ def test_runs_are_listed_with_what_is_missing(coreecho, tiny_records):
     assert {row["run"] for row in listed} == {record.folder.name for own in tiny_records.values() for record in own}
     assert {row["data"] for row in listed} == {"phantom"}
     states = {row["name"]: row["state"] for row in json.loads(coreecho("runs", "status", *place)[1])}
-    assert len(states) == 9
+    assert len(states) == 18
     done = {name for name, state in states.items() if state == "done"}
     assert done == {"table1/coreecho/seed0", "table1/coreecho/seed1", "table1/echocotr/seed0"}
 

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from coreecho import evidence, experiments, figures, tables
 from coreecho.errors import RecordError, SettingsError
-from coreecho.experiments import all_runs, find_run, published, table1
+from coreecho.experiments import all_runs, find_run, published, table1, table3
 from coreecho.runs import Place
 from coreecho.settings import Run
 
@@ -188,7 +188,7 @@ def test_run_names_and_rows_are_unique_and_found():
     names = [row.name for row in table1()]
     assert len(set(names)) == len(names)
     everything = all_runs()
-    assert len(everything) == 9
+    assert len(everything) == 18
     assert all(find_run(name) == run for name, run in everything.items())
     assert find_run("table1/coreecho") == Run()
     assert find_run("table1/adacon/seed2") == Run(method="adacon", views="same-clip", seed=2)
@@ -215,3 +215,55 @@ def test_the_same_data_give_the_same_figure_file(tiny_records, tmp_path):
         assert len(content) > 1000
         assert content == (tmp_path / "b" / name).read_bytes()
     assert OURS in (tmp_path / "a" / "scatter.svg").read_text()
+
+
+def as_table_3(tiny_records):
+    """Tiny records under Table 3's row names, one seed each."""
+    first, second = tiny_records["table1/coreecho"]
+    return {"table3/full": [first], "table3/one-clip": [second], "table3/no-augmentation": []}
+
+
+def test_every_published_cell_of_table_3_appears(tiny_records):
+    shown = tables.ablation(table3(), as_table_3(tiny_records), {}).display
+    published_cells = [f"{e['r2_mean']:.2f} ± {e['r2_sd']:.2f}" for e in published()["table3_augmentation_r2"]]
+    assert shown["Published R2 (%)"].tolist() == published_cells
+    assert shown[PAPER_COLUMN].tolist() == ["not yet run"] * 3
+    assert len({row.run for row in table3()}) == 3
+    assert all(row.run.init == "scratch" for row in table3())
+
+
+def test_the_ablation_shows_every_seed_for_three_clips_and_for_one(tiny_records):
+    records = as_table_3(tiny_records) | {"table3/full": tiny_records["table1/coreecho"]}
+    shown = tables.ablation(table3(), records).display.iloc[0]
+    for protocol, column in (("fixed3", "fixed3"), ("first", "first clip")):
+        scores = []
+        for record in records["table3/full"]:
+            table = pd.read_parquet(record.folder / "predictions.parquet")
+            means = table[table["protocol"] == protocol].groupby("video")[["label", "prediction"]].mean()
+            scores.append(100 * r2_score(means["label"], means["prediction"]))
+        text = f"{np.mean(scores):.2f} ± {np.std(scores, ddof=1):.2f} ({scores[0]:.1f}, {scores[1]:.1f})"
+        assert shown[f"{OURS}: R2 (%), {column}"] == text
+    assert tables.ablation(table3(), records).display.iloc[2].tolist()[2:] == ["not yet run"] * 2
+
+
+def with_error(record, folder, size):
+    """A copy of a record whose predictions miss every label by ``size`` EF points, to either side in turn."""
+    table = pd.read_parquet(record.folder / "predictions.parquet")
+    sign = table["video"].map({video: 1 - 2 * (number % 2) for number, video in enumerate(sorted(set(table["video"])))})
+    folder.mkdir()
+    table.assign(prediction=table["label"] + sign * size).to_parquet(folder / "predictions.parquet")
+    return dataclasses.replace(record, folder=folder)
+
+
+def test_a_verdict_follows_the_stated_rule(tiny_records, tmp_path):
+    first = tiny_records["table1/coreecho"][0]
+    good, bad = with_error(first, tmp_path / "good", 1.0), with_error(first, tmp_path / "bad", 6.0)
+
+    def verdict(better, worse):
+        return evidence.verdict({"a": better, "b": worse}, "a", "b")
+
+    assert verdict([good], [bad]).startswith("holds (difference in R2 of ")
+    assert verdict([bad], [good]).startswith("does not hold")
+    assert verdict([good], [good]).startswith("undecided")
+    assert verdict([good, good], [bad, dataclasses.replace(good)]).startswith("undecided")  # a seed does not agree
+    assert verdict([], [good]) == "not yet run"

@@ -1,0 +1,91 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Table 3: augmentation and clip sampling
+#
+# Rebuilds Table 3 of the paper: stage one from random weights with two clips of each video, padded and cropped; with one
+# clip that is padded and cropped twice; and with two clips that are not padded. With the `demo` profile the data are the
+# [phantom](../book/phantom.md), and training all nine runs takes about a quarter of an hour on two CPU cores; nothing in
+# the phantom's columns is a result on hearts. Committed records are shown without training. With `profile="paper"` and a
+# `data_root` the same cells train on EchoNet-Dynamic.
+
+# %% tags=["parameters", "hide-input"]
+profile = "demo"
+data_root = ""
+runs_dir = ""
+figures_dir = ""
+device = "auto"
+seeds = [0, 1, 2]
+
+# %%
+import warnings
+from pathlib import Path
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+
+from IPython.display import Markdown
+
+from coreecho import evidence, experiments, tables
+from coreecho.files import project_root
+from coreecho.place import notebook_place
+from coreecho.profiles import get_profile
+
+place = notebook_place(data_root, runs_dir, device)
+out = Path(figures_dir) if figures_dir else project_root() / "figures"
+rows = experiments.table3()
+
+# %% [markdown]
+# The records: those that exist are read, missing ones are trained first.
+
+# %%
+records = tables.filled(rows, get_profile(profile), place, seeds)
+paper_records = None if profile == "paper" else tables.existing(rows, "paper", place)
+
+# %% [markdown]
+# ## The table
+#
+# R2 is $1 - \mathrm{SSE}/\mathrm{SST}$ in percent, mean and standard deviation over three runs. The paper does not say how
+# many clips of a video were scored, so ours are shown for three fixed clips and for the first one alone.
+
+# %% tags=["nbval-check-output"]
+table = tables.ablation(rows, records, paper_records)
+table.write(out, "table3")
+Markdown(table.markdown())
+
+# %% [markdown]
+# ## What follows
+#
+# The paper calls augmentation and two clips crucial. A claim holds here when the paired 95 % interval of the difference
+# in R2 excludes 0 in its direction and all seeds agree; it does not hold when the interval excludes 0 the other way; else
+# it is undecided. The published gap between two clips and one (77.07 against 76.93) lies inside one standard deviation,
+# so that the paper's own numbers leave the second claim open.
+
+# %% tags=["nbval-check-output"]
+Markdown(
+    "\n".join(
+        [
+            f"- Augmentation (A) raises R2: {evidence.verdict(records, 'table3/full', 'table3/no-augmentation')}.",
+            f"- Two clips (2xC) raise R2: {evidence.verdict(records, 'table3/full', 'table3/one-clip')}.",
+        ]
+    )
+)
+
+# %% tags=["nbval-check-output"]
+Markdown(tables.to_markdown(evidence.differences(records, "table3/full")))
+
+# %% [markdown]
+# ## The runs behind it
+
+# %% tags=["nbval-check-output"]
+Markdown(tables.to_markdown(evidence.provenance_table(records)))
