@@ -19,6 +19,8 @@ LOCKED    := .venv/.locked
 INSTALLED := .venv/.installed
 NOTEBOOKS = $(sort $(wildcard notebooks/*.py))
 EXECUTED  = $(sort $(wildcard notebooks/*.ipynb))
+# Apart from the tests: with --cov, nbval waits for its kernels until they time out.
+NBVAL     = $(BIN)/pytest -n auto --dist loadfile --nbval-lax --nbval-current-env $(EXECUTED)
 
 # Figures are drawn without a screen.
 export MPLBACKEND := agg
@@ -54,10 +56,12 @@ demo: $(INSTALLED)
 	$(BIN)/coreecho demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest -n auto --dist loadfile --cov --nbval-lax --nbval-current-env tests $(EXECUTED) $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist loadfile --cov tests $(PYTEST_ARGS)
+	$(NBVAL)
 
 test-long: $(INSTALLED)
-	$(BIN)/pytest -m "slow or not slow" -n auto --dist loadfile --cov --nbval-lax --nbval-current-env tests $(EXECUTED) $(PYTEST_ARGS)
+	$(BIN)/pytest -m "slow or not slow" -n auto --dist loadfile --cov tests $(PYTEST_ARGS)
+	$(NBVAL)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

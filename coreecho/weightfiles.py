@@ -172,7 +172,7 @@ def unpickle(path: Path) -> Any:
         if refused is None:
             raise CheckpointError(f"{path} is damaged; copy or download it again") from None
         raise CheckpointError(
-            f"{path} holds more than weights ({refused[1]}) and was not opened, since that could run code; "
+            f"{path} holds more than weights ({refused[1]:.80}) and was not opened, since that could run code; "
             "ask its maker for a file with the state dict alone"
         ) from None
     except Exception as error:  # the unpickler fails in many ways on damaged bytes: KeyError, EOFError, RuntimeError...
