@@ -16,7 +16,7 @@ from coreecho.video import count_frames, read_video
 pydicom = pytest.importorskip("pydicom")
 from pydicom.dataset import Dataset, FileMetaDataset  # noqa: E402
 from pydicom.encaps import encapsulate  # noqa: E402
-from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLSLossless, RLELossless  # noqa: E402
+from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless  # noqa: E402
 
 NAME = "SECRETNAME^JANE"
 
@@ -119,6 +119,16 @@ def test_ybr_jpeg_is_converted_exactly_once(tmp_path, grey):
     assert np.abs(tissue[..., 0] - tissue[..., 1]).max() < 6
     assert np.abs(tissue - grey[:, 24:, 24:, None]).mean() < 4
     np.testing.assert_array_equal(read_video(path, last=2).frames, found[:3])
+
+
+def test_lossless_jpeg_2000_keeps_every_pixel(tmp_path, grey):
+    frames = []
+    for frame in grey:
+        buffer = io.BytesIO()
+        Image.fromarray(frame).save(buffer, "JPEG2000", irreversible=False, no_jp2=True)
+        frames.append(buffer.getvalue())
+    path = make(tmp_path / "j2k.dcm", encapsulate(frames), "MONOCHROME2", JPEG2000Lossless, frames=len(grey))
+    np.testing.assert_array_equal(read_video(path).frames, np.repeat(grey[..., None], 3, axis=-1))
 
 
 def test_rle_is_lossless(tmp_path, grey):
