@@ -68,6 +68,10 @@ def test_exit_status_is_2_only_when_runs_would_be_wrong(mixed, capsys):
     assert main(["data", "check", str(mixed), "--skip-bad", "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)["data_sets"]
     assert (report["usable"], report["faults"]) == (3, {"listed but no file": ["C5"]})
+    main(["data", "check", str(mixed), "--skip-bad"])
+    out = capsys.readouterr().out
+    assert "left out, listed but no file: 1 (C5)" in out
+    assert "WRONG" not in out
     fake_videos(mixed / "Videos", ["C5"])
     assert main(["data", "check", str(mixed)]) == 0
     (mixed / "Videos/C1.avi").write_bytes(b"")
@@ -177,7 +181,7 @@ def test_camus_groups_and_folds_are_counted(tmp_path):
     assert report.published["patients"] == 500
     assert any("subGroup1_training.txt" in remark for remark in report.remarks)
     assert not report.damaged
-    assert "quality Good: 1 of 288" in report.text()
+    assert "quality Good: 1 of 288" in report.text(Options())
 
 
 def test_camus_lists_that_are_wrong_and_unusable_patients_are_faults(tmp_path):

@@ -17,7 +17,7 @@ from helpers import write_avi, write_echonet_folder, write_hmcqu_sheet, write_mh
 
 from coreecho import checkpoints
 from coreecho.cli import main
-from coreecho.datacheck import check_folder
+from coreecho.datacheck import Options, check_folder
 from coreecho.datasets import Study, read_camus, read_echonet, read_hmcqu
 from coreecho.datasets.starts import read_starts, starts_for
 from coreecho.errors import CheckpointError, CoReEchoError, DataError, RecordError, VideoError
@@ -356,7 +356,7 @@ def test_links_that_lead_nowhere_are_named(data):
     path.symlink_to("/etc/passwd")
     (report,) = check_folder(data)
     assert any(path.name in each for each in report.damaged)
-    assert "root" not in report.text().replace(str(report.root), "")
+    assert "root" not in report.text(Options()).replace(str(report.root), "")
 
 
 def test_a_column_that_is_there_twice_is_not_chosen_between(data):

@@ -99,7 +99,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"data_sets": [report.as_dict() for report in reports]}, indent=1))
     else:
-        print("\n".join(report.text() for report in reports))
+        print("\n".join(report.text(options) for report in reports))
     wrong = [str(report.root) for report in reports if report.wrong(options)]
     if wrong:
         print(f"coreecho data: runs would fail or be wrong on {', '.join(wrong)}; see the report", file=sys.stderr)

@@ -73,8 +73,9 @@ class Report:
         names = [name for name in self.__dataclass_fields__ if name != "studies"]
         return {name: getattr(self, name) for name in names} | {"root": str(self.root)}
 
-    def text(self) -> str:
-        """A few lines for the terminal."""
+    def text(self, options: Options) -> str:
+        """A few lines for the terminal; faulty rows are wrong, or left out where the options ask for that."""
+        faulty = "left out" if options.skip_bad else "WRONG"
         lines = [f"{self.root}: {self.name}, {self.release}: {self.usable} usable videos"]
         lines += [f"  {split:5} {count}" for split, count in self.splits.items()]
         lines += [f"  {split:5} by fold: {' '.join(map(str, sizes))}" for split, sizes in self.folds.items()]
@@ -84,7 +85,7 @@ class Report:
         for group, sizes in self.groups.items():
             lines.append(f"  {group}: {', '.join(f'{name} {count}' for name, count in sizes.items())}")
         lines += [f"  left out, {reason}: {_some(names)}" for reason, names in self.dropped.items()]
-        lines += [f"  WRONG, {reason}: {_some(names)}" for reason, names in self.faults.items()]
+        lines += [f"  {faulty}, {reason}: {_some(names)}" for reason, names in self.faults.items()]
         empty = ", ".join(self.empty_splits)
         lines += [f"  WRONG, no usable video in split {empty}: training and scoring need all three"] if empty else []
         lines += [f"  DAMAGED: {_some(self.damaged, '; ')}"] if self.damaged else []
