@@ -11,9 +11,9 @@ import torch
 
 torch.set_num_threads(1)
 
-from helpers import TINY, tiny_place  # noqa: E402
+from helpers import TINY, tiny_model, tiny_place  # noqa: E402
 
-from coreecho import phantom, runs  # noqa: E402
+from coreecho import checkpoints, phantom, runs  # noqa: E402
 from coreecho.datasets import read_echonet  # noqa: E402
 from coreecho.settings import Run  # noqa: E402
 
@@ -37,3 +37,11 @@ def tiny_records(phantom_folder, tmp_path_factory):
     specs = [Run(), Run(seed=1), Run(method="echocotr", views="one")]
     coreecho, second, echocotr = runs.ensure(specs, TINY, place)
     return {"table1/coreecho": [coreecho, second], "table1/echocotr": [echocotr], "table1/adacon": []}
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """An own checkpoint of an untrained tiny network."""
+    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
+    checkpoints.save(tiny_model(), path, {"training_data": "phantom, tiny profile", "fps": 25.0})
+    return path

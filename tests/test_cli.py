@@ -34,13 +34,6 @@ def coreecho(capsys):
     return run
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    checkpoints.save(tiny_model(), path, {"training_data": "phantom, tiny profile", "fps": 25.0})
-    return path
-
-
 @pytest.fixture
 def avi(phantom_folder):
     return sorted((phantom_folder / "Videos").glob("*.avi"))[0]

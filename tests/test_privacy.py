@@ -7,10 +7,10 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from helpers import sector_frames, tiny_model, write_avi, write_echonet_folder
+from helpers import sector_frames, write_avi, write_echonet_folder
 from PIL import Image
 
-from coreecho import checkpoints, predict
+from coreecho import predict
 from coreecho.cli import main
 from coreecho.video import crop_to_fan, fan_mask, read_video
 
@@ -89,13 +89,6 @@ def studies(tmp_path_factory):
     for name in FORMATS:
         assert NAME.encode() in (folder / name).read_bytes(), name
     return folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    path = tmp_path_factory.mktemp("weights") / "model.safetensors"
-    checkpoints.save(tiny_model(), path, {"training_data": "phantom, tiny profile", "fps": 25.0})
-    return path
 
 
 @pytest.fixture
