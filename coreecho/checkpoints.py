@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from pydantic import PositiveInt
 from safetensors.torch import save as to_bytes
 from torch import nn
 
 from coreecho.clips import MEAN, SD
 from coreecho.errors import CheckpointError, SettingsError
 from coreecho.files import replace_file
-from coreecho.model import CoReEcho, LinearHead, MLPHead, R2Plus1D
-from coreecho.settings import ClipSettings, EncoderSettings, from_dict, to_dict
+from coreecho.model import CoReEcho, LinearHead, MLPHead, R2Plus1D, Task
+from coreecho.settings import ClipSettings, EncoderSettings
+from coreecho.settings_text import from_dict, to_dict
 from coreecho.uniformer import UniFormer
 from coreecho.weightfiles import State, check_fit, fit, is_number, kind_of, read_safetensors, read_weights, sha256
 
@@ -53,8 +55,10 @@ class CheckpointInfo:
     """Hidden units of the MLP head."""
     head_dropout: float = 0.4
     """Dropout of the MLP head."""
-    task: Literal["ef", "mi"] = "ef"
-    """EF in percent, or the logit of a myocardial infarction."""
+    outputs: PositiveInt = 1
+    """Numbers that come out of a linear head: more than one for the pretext task's classes."""
+    task: Task = "ef"
+    """EF in percent, the logit of a myocardial infarction, or the pretext task's motions."""
     clip: ClipSettings | None = None
     """Shape of the clips it was trained on."""
     fps: float | None = None
@@ -102,6 +106,10 @@ def save(model: CoReEcho, path: str | Path, description: Mapping[str, Any]) -> C
         "task": model.task,
         "clip": model.clip and to_dict(model.clip),
     }
+    mean, sd = model.levels
+    facts = {"mean": list(mean), "sd": list(sd)} | facts
+    if isinstance(head, LinearHead):
+        facts["outputs"] = head.out_features
     if isinstance(head, MLPHead):
         facts |= {"head_hidden": head.hidden, "head_dropout": head.dropout}
     info = _info(facts, path)
@@ -176,6 +184,19 @@ def load_k400(encoder: UniFormer, path: str | Path) -> tuple[str, ...]:
     return tuple(dropped)
 
 
+def load_encoder(encoder: nn.Module, path: str | Path) -> CheckpointInfo:
+    """Put the encoder of an own checkpoint into a new network; its head is left out.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged or of another architecture.
+    """
+    path = Path(path)
+    info, state = _read_own(path, weights=True)
+    start = "encoder."
+    fit(encoder, {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}, path)
+    return info
+
+
 def load_r2plus1d(encoder: R2Plus1D, path: str | Path) -> tuple[str, ...]:
     """Put torchvision's r2plus1d_18 weights (a bare state dict) into AdaCon's encoder, without their classifier.
 
@@ -207,8 +228,10 @@ def _open_own(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
 def _build(info: CheckpointInfo) -> CoReEcho:
     encoder = R2Plus1D() if info.backbone == "r2plus1d" else UniFormer(info.encoder, num_classes=0)
     linear, width = info.head == "linear", encoder.width
-    head = LinearHead(width) if linear else MLPHead(width, info.head_dropout, info.head_hidden)
-    return CoReEcho(encoder, head, task=info.task, clip=info.clip)
+    head = LinearHead(width, 0.0, info.outputs) if linear else MLPHead(width, info.head_dropout, info.head_hidden)
+    model = CoReEcho(encoder, head, task=info.task, clip=info.clip)
+    model.levels = (info.mean, info.sd)
+    return model
 
 
 def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:

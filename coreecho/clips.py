@@ -25,9 +25,11 @@ SD = (0.19557191, 0.19562256, 0.1965878)
 """The standard deviations that belong to `MEAN`."""
 GREY = tuple(round(255 * mean) for mean in MEAN)
 """The nearest byte to the mean: what padding "grey" fills with (off by 0.2 levels at most)."""
-START_STREAM, CROP_STREAM = 0, 1000
-"""Streams of `generator` from which clip starts and crops are drawn; the view's number is added."""
+START_STREAM, CROP_STREAM, AFFINE_STREAM = 0, 1000, 3000
+"""Streams of `generator` for clip starts and crops (the view's number is added) and for rotation, scale and shift."""
 
+Levels = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and standard deviation per channel on the 0-1 scale."""
 StartRule = Callable[[str, int, int], Sequence[int]]
 """(video, its number of frames, epoch) -> start frames of the clips to cut."""
 
@@ -117,11 +119,12 @@ def fit(frames: Frames, size: int) -> Frames:
     return np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames])
 
 
-def normalise(clips: Tensor) -> Tensor:
-    """Bytes (B, 3, T, H, W) to float32 with the published mean 0 and standard deviation 1 per channel."""
+def normalise(clips: Tensor, levels: Levels = (MEAN, SD)) -> Tensor:
+    """Bytes (B, 3, T, H, W) to float32 with the ``levels`` at mean 0 and standard deviation 1 per channel."""
     shape = (1, 3, 1, 1, 1)
-    mean = torch.tensor(MEAN, device=clips.device).mul(255).view(shape)
-    scale = torch.tensor(SD, device=clips.device).mul(255).view(shape)
+    mean, scale = (
+        torch.tensor(level, dtype=torch.float32, device=clips.device).mul(255).view(shape) for level in levels
+    )
     return (clips.float() - mean) / scale
 
 

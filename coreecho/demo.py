@@ -13,11 +13,12 @@ from pathlib import Path
 from coreecho.errors import CoReEchoError
 from coreecho.experiments import table1
 from coreecho.files import project_root
+from coreecho.ledger import find
 from coreecho.notebooks import execute
 from coreecho.place import Place
 from coreecho.profiles import DEMO
 from coreecho.records import Record
-from coreecho.runs import ensure, find
+from coreecho.runs import ensure
 
 TOLERANCE = {"mae": 0.75, "r2": 0.05}
 """Twice the largest difference seen in those reruns: MAE in EF points, R2 as a fraction."""

@@ -24,7 +24,7 @@ from coreecho.checkpoints import HEADER, WEIGHTS_FILE, CheckpointInfo
 from coreecho.errors import CheckpointError, SettingsError
 from coreecho.files import replace_file
 from coreecho.model import CoReEcho
-from coreecho.settings import to_dict
+from coreecho.settings_text import to_dict
 from coreecho.uniformer import UniFormer, uniformer_small
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"

@@ -202,14 +202,14 @@ def _prepare(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: s
 def _forward(model: CoReEcho, clips: Frames) -> list[float]:
     device = next(model.parameters()).device
     tensor = torch.from_numpy(np.ascontiguousarray(clips.transpose(0, 4, 1, 2, 3)))  # (V, 3, T, H, W)
-    outputs: list[float] = model(normalise(tensor.to(device))).float().cpu().tolist()
+    outputs: list[float] = model(normalise(tensor.to(device), model.levels)).float().cpu().tolist()
     return outputs
 
 
 def _explain(model: CoReEcho, clip: Frames) -> Saliency:
     """Grad-CAM of one clip (1, T, H, W, 3)."""
     tensor = torch.from_numpy(np.ascontiguousarray(clip.transpose(0, 4, 1, 2, 3)))  # (1, 3, T, H, W)
-    return saliency(model, normalise(tensor.to(next(model.parameters()).device)))
+    return saliency(model, normalise(tensor.to(next(model.parameters()).device), model.levels))
 
 
 def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The network of a run before its first step: random weights from its seed, or published Kinetics-400 weights."""
+"""The network of a run before its first step: random weights from its seed, published ones, or another run's."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 import torch
 
 from coreecho import checkpoints
+from coreecho.clips import Levels
+from coreecho.datasets import MOTIONS, Dataset
+from coreecho.loading import ClipDataset
 from coreecho.model import CoReEcho, R2Plus1D, build_model
 from coreecho.place import Place
-from coreecho.settings import Profile, Run
+from coreecho.sequences import grey_levels
+from coreecho.settings import ClipSettings, Profile, Run, Transfer
 
 K400_FILE = {"uniformer": "uniformer_small_k400_16x8.pth", "r2plus1d": "r2plus1d_18-91a641e6.pth"}
 """Published Kinetics-400 weights under ``weights/`` of the paper profile's data root, by backbone."""
@@ -17,20 +21,52 @@ K400_FILE = {"uniformer": "uniformer_small_k400_16x8.pth", "r2plus1d": "r2plus1d
 
 def k400_path(run: Run, profile: Profile, place: Place) -> Path | None:
     """The file of published Kinetics-400 weights that ``run`` starts from, or none where it starts from random ones."""
-    if run.init != "k400" or profile.k400 == "none" or place.data_root is None:
+    if run.init != "k400" or profile.k400 != "file" or place.data_root is None:
         return None
     return place.data_root / "weights" / K400_FILE[profile.recipe(run).backbone]
 
 
-def initial_model(run: Run, profile: Profile, place: Place, mean_label: float) -> CoReEcho:
-    """The network of ``run`` before its first step: random weights from its seed, or K400 weights from their file."""
+def initial_model(
+    run: Run, profile: Profile, place: Place, data: Dataset, parent_weights: Path | None = None
+) -> CoReEcho:
+    """The network of ``run`` before its first step: random from its seed, but for an encoder that starts elsewhere.
+
+    Args:
+        run: what will be trained.
+        profile: at which scale.
+        place: where published weights are.
+        data: the run's data: the head's bias starts at the mean training label, and clips are normalised by the
+            training videos' grey levels where the profile names none.
+        parent_weights: checkpoint of the run whose encoder this one starts from, if any.
+    """
     torch.manual_seed(run.seed)
-    recipe = profile.recipe(run)
-    model = build_model(profile.encoder, recipe, mean_label, clip=profile.clip_settings(run))
+    clip = profile.clip_settings(run)
+    model = build_model(
+        profile.encoder,
+        profile.recipe(run),
+        data.mean_label if data.task == "ef" else 0.0,
+        task=data.task,
+        clip=clip,
+        classes=len(MOTIONS) if data.task == "motion" else 1,
+    )
+    transfer = profile.transfer(run)
+    if transfer is not None:
+        model.levels = _levels(transfer, data, clip)
     path = k400_path(run, profile, place)
     if path is not None:
         _load_kinetics(model, path)
+    elif parent_weights is not None:
+        checkpoints.load_encoder(model.encoder, parent_weights)
     return model
+
+
+def _levels(transfer: Transfer, data: Dataset, clip: ClipSettings) -> Levels:
+    """What clips are normalised with: the profile's grey levels, or those of the training videos."""
+    if transfer.normalisation is not None:
+        mean, sd = (level / 255 for level in transfer.normalisation)
+        return (mean, mean, mean), (sd, sd, sd)
+    clips = ClipDataset(data.split("train"), clip, lambda video, frames, epoch: [0])
+    return grey_levels(clips[index].clips.numpy() for index in range(len(clips)))
 
 
 def _load_kinetics(model: CoReEcho, path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from coreecho.clips import CROP_STREAM, GREY, Frames, StartRule, assemble, crop_shift, fit, generator
+from coreecho.clips import AFFINE_STREAM, CROP_STREAM, GREY, Frames, StartRule, assemble, crop_shift, fit, generator
 from coreecho.datasets import Study
 from coreecho.errors import VideoError
+from coreecho.sequences import random_affine, whole_clip
 from coreecho.settings import ClipSettings
 from coreecho.study_video import packed_frames, read_study
 from coreecho.video import read_video
@@ -24,6 +27,10 @@ from coreecho.video.read import kind_of
 
 CACHE_BYTES = 2 * 1024**3
 """Decoded videos a data set keeps in memory, per loader process; beyond it they are read anew."""
+
+
+SEQUENCES = 1024
+"""Whole sequences (CAMUS, HMC-QU) kept in memory for all folds together."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,8 @@ class ClipDataset(TorchDataset[Item]):
         if self.same_clip:
             starts = (starts[0], starts[0])
         shifts = [self._shift(epoch, study.id, view) for view in range(len(starts))]
+        if self.augment and self.clip.moves:
+            video = random_affine(video, self.clip, generator(self.seed, epoch, study.id, AFFINE_STREAM))
         clips = assemble(video, starts, shifts, self.clip, self.fill)  # (V, 3, T, H, W)
         return Item(torch.from_numpy(clips), study.label, study.id, starts)
 
@@ -110,6 +119,8 @@ class ClipDataset(TorchDataset[Item]):
         return crop_shift(self.clip.pad, generator(self.seed, epoch, video, CROP_STREAM + view))
 
     def _read(self, study: Study, epoch: int) -> Frames:
+        if self.clip.resample:
+            return _whole(dataclasses.replace(study, split="train"), self.clip)
         if study.pack is not None:
             return self._read_pack(study)
         if study.frames is not None or study.reverse:
@@ -153,6 +164,15 @@ class ClipDataset(TorchDataset[Item]):
 
     def _has_room(self, size: int) -> bool:
         return self._cached_bytes + size <= self.cache_bytes
+
+
+@lru_cache(maxsize=SEQUENCES)
+def _whole(study: Study, clip: ClipSettings) -> Frames:
+    """A study's whole sequence as one clip, read-only, and kept for other folds, in which it has another split."""
+    frames = packed_frames(study) if study.pack is not None else read_study(study, min_frames=1).frames
+    made = whole_clip(frames, clip)
+    made.flags.writeable = False
+    return made
 
 
 def stored_frames(path: Path) -> int | None:

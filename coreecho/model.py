@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from coreecho.clips import MEAN, SD, Levels
 from coreecho.settings import ClipSettings, EncoderSettings, Recipe
 from coreecho.uniformer import UniFormer
 
@@ -52,10 +53,11 @@ class LinearHead(nn.Linear):
     Args:
         width: Size C_E of the embedding.
         bias: First value of the bias, in the label's unit.
+        outputs: Numbers that come out: 1, or the pretext task's classes.
     """
 
-    def __init__(self, width: int, bias: float = MEAN_EF) -> None:
-        super().__init__(width, 1)
+    def __init__(self, width: int, bias: float = MEAN_EF, outputs: int = 1) -> None:
+        super().__init__(width, outputs)
         nn.init.constant_(self.bias, bias)
 
 
@@ -82,6 +84,7 @@ class R2Plus1D(nn.Module):
 
 
 Encoder = UniFormer | R2Plus1D
+Task = Literal["ef", "mi", "motion"]
 Head = MLPHead | LinearHead
 
 
@@ -90,8 +93,8 @@ class CoReEcho(nn.Module):
 
     Args:
         encoder: A module with ``width`` and ``embed``.
-        head: A module from (B, C_E) to (B, 1).
-        task: "ef" for an EF in percent; "mi" for the logit of a myocardial infarction.
+        head: A module from (B, C_E) to (B, 1), or to (B, classes) for the pretext task.
+        task: "ef" for an EF in percent; "mi" for the logit of a myocardial infarction; "motion" for the pretext task.
         clip: Shape of the clips that it was made for, or none if not known.
     """
 
@@ -100,11 +103,12 @@ class CoReEcho(nn.Module):
         encoder: Encoder,
         head: Head,
         *,
-        task: Literal["ef", "mi"] = "ef",
+        task: Task = "ef",
         clip: ClipSettings | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.head, self.task, self.clip = encoder, head, task, clip
+        self.levels: Levels = (MEAN, SD)  # what its clips are normalised with
         self.description: dict[str, Any] = {}  # what a checkpoint said of training data and licence
 
     @classmethod
@@ -153,7 +157,7 @@ class CoReEcho(nn.Module):
         return out
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised clips (B, 3, T, H, W) to EF in percent (B,), or to logits (B,) if the task is "mi"."""
+        """Normalised clips (B, 3, T, H, W) to EF in percent (B,), or to logits: (B,) for "mi", (B, classes) else."""
         out: Tensor = self.head(self.embed(x))  # (B, 1)
         return out.squeeze(1)
 
@@ -172,8 +176,9 @@ def build_model(
     recipe: Recipe,
     mean_label: float,
     *,
-    task: Literal["ef", "mi"] = "ef",
+    task: Task = "ef",
     clip: ClipSettings | None = None,
+    classes: int = 1,
 ) -> CoReEcho:
     """The network of a run, with random weights.
 
@@ -183,13 +188,16 @@ def build_model(
         mean_label: First value of the head's last bias: the mean EF of the training videos in percent (0 for logits).
         task: What the output means.
         clip: Shape of the clips.
+        classes: Number of the pretext task's classes, told apart by one linear layer.
 
     Raises:
         SettingsError: If the settings are out of range.
     """
     body = build_encoder(encoder, recipe)
     head: Head
-    if recipe.head == "linear":
+    if classes > 1:
+        head = LinearHead(body.width, 0.0, classes)
+    elif recipe.head == "linear":
         head = LinearHead(body.width, mean_label)
     else:
         head = MLPHead(body.width, recipe.head_dropout, bias=mean_label)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from coreecho.clips import normalise
+from coreecho.clips import MEAN, SD, Levels, normalise
 from coreecho.losses import rnc_loss
 from coreecho.model import CoReEcho
 
@@ -21,11 +21,11 @@ Losses = dict[str, Tensor]
 Error = Callable[[Tensor, Tensor], Tensor]
 
 
-def flatten_views(clips: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def flatten_views(clips: Tensor, labels: Tensor, levels: Levels = (MEAN, SD)) -> tuple[Tensor, Tensor]:
     """All first views, then all second views, as one normalised batch with a label for each clip."""
     views = clips.shape[1]
     flat = clips.transpose(0, 1).flatten(0, 1)  # (B, V, 3, T, H, W) -> (V B, 3, T, H, W)
-    return normalise(flat).contiguous(memory_format=torch.channels_last_3d), labels.repeat(views)
+    return normalise(flat, levels).contiguous(memory_format=torch.channels_last_3d), labels.repeat(views)
 
 
 class Objective(nn.Module, ABC):
@@ -60,7 +60,7 @@ class EndToEnd(Objective):
 
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
         """The mean error over all views."""
-        x, y = flatten_views(clips, labels)
+        x, y = flatten_views(clips, labels, self.model.levels)
         return {"error": self.error(self.model(x).float(), y)}
 
 
@@ -78,7 +78,7 @@ class RankNContrast(Objective):
 
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
         """RnC on all clips of the batch, and L1 of the head."""
-        x, y = flatten_views(clips, labels)
+        x, y = flatten_views(clips, labels, self.model.levels)
         z = self.model.embed(x)  # (V B, C_E)
         prediction = self.model.head(z.detach()).squeeze(-1)
         return {"rnc": rnc_loss(z, y, self.temperature), "l1": F.l1_loss(prediction.float(), y)}
@@ -104,7 +104,7 @@ class HeadOnly(Objective):
 
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
         """The mean error of the head on embeddings without gradient."""
-        x, y = flatten_views(clips, labels)
+        x, y = flatten_views(clips, labels, self.model.levels)
         with torch.no_grad():
             z = self.model.embed(x)
         return {"error": self.error(self.model.head(z).squeeze(-1).float(), y)}

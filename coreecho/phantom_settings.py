@@ -1,11 +1,32 @@
-"""The phantoms of the transfer data sets, CAMUS (Table 4) and HMC-QU (Table 5), as plain frozen data.
-
-Like `coreecho.settings.PhantomSettings`: what decides a phantom's content, and nothing about where it is written.
-"""
+"""The synthetic data sets as plain frozen data: what decides their content, nothing about where they are written."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhantomSettings:
+    """The synthetic data set that stands in for EchoNet-Dynamic where the real one is not at hand."""
+
+    train: int = 1000
+    """Number of training videos."""
+    val: int = 200
+    """Number of validation videos."""
+    test: int = 200
+    """Number of test videos."""
+    size: int = 32
+    """Side of the square picture in pixels (EchoNet-Dynamic: 112)."""
+    min_frames: int = 36
+    """Shortest video in frames."""
+    max_frames: int = 36
+    """Longest video in frames."""
+    fps: float = 25.0
+    """Frames per second (EchoNet-Dynamic: mostly 50)."""
+    reader_sd: float = 4.0
+    """Standard deviation in EF points of the reader's EF about the true one (inter-reader scatter of EF)."""
+    seed: int = 2024
+    """Seed of the whole data set; video ``i`` depends on (seed, i) only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +65,21 @@ class HmcquPhantomSettings:
     """Range of the share of its motion and thickening that an infarcted wall segment loses."""
     seed: int = 2027
     """Seed of the whole data set; an echo's heart depends on (seed, number) only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionSettings:
+    """The pretext task's videos: textured shapes in motion, in the place of Kinetics-400 (no heart is in them)."""
+
+    train: int = 2400
+    """Number of training videos."""
+    test: int = 240
+    """Number of test videos."""
+    size: int = 32
+    """Side of the square picture in pixels."""
+    frames: int = 16
+    """Frames in every video."""
+    fps: float = 25.0
+    """Frames per second."""
+    seed: int = 2028
+    """Seed of the whole data set; video ``i`` depends on (seed, i) only."""

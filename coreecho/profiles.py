@@ -7,8 +7,12 @@ offers the shared one as a second row.
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from coreecho.errors import SettingsError
-from coreecho.settings import ClipSettings, EncoderSettings, PhantomSettings, Profile, Recipe
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings, PhantomSettings
+from coreecho.settings import ClipSettings, EncoderSettings, Profile, Recipe, Transfer
 
 # A short one-cycle schedule with clipped gradients: without clipping at norm 1, Rank-N-Contrast stays at its chance
 # value for most of so short a training.
@@ -22,30 +26,82 @@ _SHORT = Recipe(
     refine_learning_rate=1e-4,
 )
 
+# The pretext task takes Kinetics-400's place: enough epochs to tell the motions apart.
+_PRETEXT = dataclasses.replace(_SHORT, epochs=30, head="linear", selection="last")
+
+# Transfer at the demo and gpu scale: the same short schedule for every row of a table.
+_PROBE = dataclasses.replace(_SHORT, epochs=30, selection="mae", selection_clips=1)
+_FINETUNE = dataclasses.replace(_PROBE, learning_rate=1e-3)
+_AFFINE: dict[str, Any] = {"pad": 0, "stride": 1, "resample": True, "rotation": 20.0, "zoom": (0.8, 1.1), "shift": 0.1}
+
+
+def _of_classes(recipe: Recipe) -> Recipe:
+    """The same for HMC-QU, which has few training videos and no validation split."""
+    return dataclasses.replace(recipe, epochs=50, drop_last=False, selection="last")
+
+
 DEMO = Profile(
     name="demo",
-    summary="Phantom at 32x32 and a narrow encoder: minutes on two CPU cores.",
+    summary="Phantoms at 32x32 and a narrow encoder: minutes on two CPU cores.",
     phantom=PhantomSettings(),
+    phantom_camus=CamusPhantomSettings(),
+    phantom_hmcqu=HmcquPhantomSettings(),
+    phantom_motions=MotionSettings(),
     encoder=EncoderSettings(
         widths=(16, 32, 64, 128), depths=(1, 1, 2, 1), strides=(4, 2, 2, 1), head_width=32, dropout=0.0
     ),
     clip=ClipSettings(frames=16, stride=2, size=32, pad=2),
     shared=_SHORT,
+    own={"pretext": _PRETEXT},
+    own_clips={"pretext": ClipSettings(frames=16, stride=1, size=32, pad=2)},
+    camus=Transfer(clip=ClipSettings(frames=16, size=32, **_AFFINE), probe=_PROBE, finetune=_FINETUNE),
+    hmcqu=Transfer(
+        clip=ClipSettings(frames=12, size=48, crop=0.8, **_AFFINE),
+        probe=_of_classes(_PROBE),
+        finetune=_of_classes(_FINETUNE),
+        folds="stratified",
+    ),
+    k400="pretext",
 )
 
 GPU = Profile(
     name="gpu",
-    summary="Phantom at 112x112 and UniFormer-S: about an hour on one GPU.",
+    summary="Phantoms at 112x112 and UniFormer-S: about an hour on one GPU.",
     phantom=PhantomSettings(
         train=2000, val=300, test=300, size=112, min_frames=80, max_frames=220, fps=50.0, seed=2025
     ),
+    phantom_camus=CamusPhantomSettings(size=112, max_frames=40),
+    phantom_hmcqu=HmcquPhantomSettings(size=224),
+    phantom_motions=MotionSettings(train=4800, size=112, frames=36, fps=12.5),
     encoder=EncoderSettings(dropout=0.0),
     shared=_SHORT,
+    own={"pretext": _PRETEXT},
+    own_clips={"pretext": ClipSettings(frames=36, stride=1)},
+    camus=Transfer(clip=ClipSettings(frames=16, **_AFFINE), probe=_PROBE, finetune=_FINETUNE),
+    hmcqu=Transfer(
+        clip=ClipSettings(frames=12, size=224, crop=0.8, **_AFFINE),
+        probe=_of_classes(_PROBE),
+        finetune=_of_classes(_FINETUNE),
+        folds="stratified",
+    ),
+    k400="pretext",
+)
+
+# Supplementary Table 2: AdamW on CAMUS with one step at 60 % of the epochs, MADGRAD at one constant rate on HMC-QU.
+_CAMUS = Recipe(epochs=100, step_epochs=(60,), selection_clips=1)
+_HMCQU = Recipe(
+    optimizer="madgrad",
+    epochs=50,
+    learning_rate=1e-5,
+    weight_decay=0.0,
+    schedule="constant",
+    drop_last=False,
+    selection="last",
 )
 
 PAPER = Profile(
     name="paper",
-    summary="EchoNet-Dynamic and the published K400 weights, given by the user: hours per run on one GPU.",
+    summary="EchoNet-Dynamic, CAMUS, HMC-QU and published K400 weights, given by the user: hours a run on one GPU.",
     own={
         "echocotr": Recipe(
             head="linear",
@@ -69,6 +125,18 @@ PAPER = Profile(
         ),
     },
     own_clips={"echocotr": ClipSettings(pad=12), "adacon": ClipSettings(frames=32, stride=2, pad=12)},
+    camus=Transfer(
+        clip=ClipSettings(frames=16, **_AFFINE),
+        probe=dataclasses.replace(_CAMUS, learning_rate=2e-4),
+        finetune=dataclasses.replace(_CAMUS, batch_size=8),
+        normalisation=(40.94405, 54.723774),
+    ),
+    hmcqu=Transfer(
+        clip=ClipSettings(frames=12, size=224, crop=0.8, **_AFFINE),
+        probe=_HMCQU,
+        finetune=_HMCQU,
+        folds="stratified",
+    ),
     k400="file",
 )
 

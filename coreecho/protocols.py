@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from coreecho.clips import StartRule, generator, legal_starts, normalise
+from coreecho.clips import MEAN, SD, StartRule, generator, legal_starts, normalise
 from coreecho.datasets import Study
 from coreecho.errors import DataError
 from coreecho.loading import ClipDataset
@@ -73,7 +73,8 @@ def predict_clips(
     """Predictions of every clip that ``starts`` names.
 
     Args:
-        model: (B, 3, T, H, W) normalised clips -> (B,) EF in percent; used in evaluation mode, its mode is restored.
+        model: (B, 3, T, H, W) normalised clips -> (B,) EF in percent (or logits, see `predicted`); used in evaluation
+            mode, its mode is restored.
         studies: the videos.
         clip: shape of a clip.
         starts: which clips of each video.
@@ -84,7 +85,7 @@ def predict_clips(
         workers: loader processes.
 
     Returns:
-        One row per clip: video, clip (0, 1, ...), start, label and prediction (EF in percent).
+        One row per clip: video, clip (0, 1, ...), start, label and prediction (EF in percent, or as `predicted` says).
     """
     dataset = dataset or ClipDataset(studies, clip, starts, padding=padding)
     keys = [(epoch, index) for index in range(len(dataset))]
@@ -111,5 +112,13 @@ def predict_clips(
 
 
 def _forward(model: nn.Module, clips: torch.Tensor) -> torch.Tensor:
-    output: torch.Tensor = model(normalise(clips).contiguous(memory_format=torch.channels_last_3d))
-    return output.float()
+    levels = getattr(model, "levels", (MEAN, SD))
+    output: torch.Tensor = model(normalise(clips, levels).contiguous(memory_format=torch.channels_last_3d))
+    return predicted(output.float(), getattr(model, "task", "ef"))
+
+
+def predicted(output: torch.Tensor, task: str) -> torch.Tensor:
+    """A network's output as what is saved: EF in percent, probability of an infarction, or number of the motion."""
+    if task == "mi":
+        return output.sigmoid()
+    return output.argmax(dim=1).float() if task == "motion" else output

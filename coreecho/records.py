@@ -20,7 +20,8 @@ import pandas as pd
 
 from coreecho.errors import CoReEchoError, RecordError
 from coreecho.files import replace_file
-from coreecho.settings import Profile, Run, from_dict, to_dict
+from coreecho.settings import Profile, Run
+from coreecho.settings_text import from_dict, to_dict
 
 SCHEMA = 1
 """Bumped by hand when training or the record's layout changes so that older records no longer stand for it."""
@@ -29,12 +30,18 @@ _PARTS = {"key": str, "data": dict, "history": list, "metrics": dict, "provenanc
 COLUMNS = ("protocol", "video", "clip", "start", "label", "prediction")
 
 
-def run_key(run: Run, profile: Profile, fingerprint: str) -> str:
+def run_key(run: Run, profile: Profile, fingerprint: str, parent: str = "") -> str:
     """First 8 hex digits of the SHA-256 over what decides this run's numbers; code and machine are provenance.
 
     Of the profile only what the run uses counts, so that editing one recipe reruns only the runs that depend on it.
     Only what differs from the settings' defaults is hashed, so that a field added later, whose default means "as
     before", leaves the keys of older records as they are; a changed default calls for another `SCHEMA`.
+
+    Args:
+        run: what is trained.
+        profile: at which scale.
+        fingerprint: of the data.
+        parent: key of the run whose weights this one starts from, if any.
     """
     essence = {
         "run": _essence(run),
@@ -42,11 +49,16 @@ def run_key(run: Run, profile: Profile, fingerprint: str) -> str:
         "encoder": _essence(profile.encoder),
         "recipe": _essence(profile.recipe(run)),
         "clip": _essence(profile.clip_settings(run)),
-        "protocol": profile.protocol,
+        "protocol": profile.protocol_of(run),
         "k400": profile.k400 if run.init == "k400" else "none",
         "data": fingerprint,
         "schema": SCHEMA,
     }
+    transfer = profile.transfer(run)
+    if transfer is not None:
+        essence["transfer"] = [transfer.folds, transfer.fold_seed, transfer.normalisation]
+    if parent:
+        essence["parent"] = parent
     return hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()[:8]
 
 
@@ -87,7 +99,7 @@ class Record:
         return float(sum(entry["seconds"] for entry in self.history))
 
     def predictions(self, protocol: str | None = None) -> pd.DataFrame:
-        """Test predictions per clip of one protocol (the profile's by default).
+        """Test predictions per clip of one protocol (the run's own by default).
 
         Raises:
             RecordError: the record has no such protocol; the message lists those it has. Or the table is damaged.
@@ -99,7 +111,7 @@ class Record:
             raise RecordError(
                 f"{self.folder / PREDICTIONS}: damaged ({type(error).__name__}); restore it or run it again"
             ) from None
-        protocol = protocol or self.profile.protocol
+        protocol = protocol or self.profile.protocol_of(self.run)
         chosen = table[table["protocol"] == protocol]
         if chosen.empty:
             has = ", ".join(sorted({str(name) for name in table["protocol"]}))

@@ -1,39 +1,42 @@
-"""A `Run` -> its record, training it first where it is missing: keys, data, locks, resume.
+"""A `Run` -> its record, training it first where it is missing: ancestors, data, locks, resume.
 
     from coreecho import runs
-    records = runs.ensure(experiments.table1_runs(), get_profile("demo"))
+    records = runs.ensure(list(experiments.all_runs().values()), get_profile("demo"))
 
 `ensure` is idempotent: a run whose record exists is not trained again, a killed one goes on after its last finished
-epoch, and two processes that ask for the same run train it once.
+epoch, and two processes that ask for the same run train it once. A run that starts from another run's encoder has that
+one trained first; a committed record comes without weights, so they are made again where they are needed.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import torch
 from filelock import FileLock
 from tqdm import tqdm
 
-from coreecho import checkpoints, phantom
-from coreecho.errors import DataError, SettingsError
-from coreecho.evaluation import average_clips, regression_metrics
+from coreecho import checkpoints
+from coreecho.datasets import Dataset
+from coreecho.errors import DataError
 from coreecho.files import default_runs_dir
 from coreecho.forecast import forecast
-from coreecho.initial import initial_model, k400_path
-from coreecho.place import PAPER_FOLDERS, PHANTOM, Place, data_fps, load_data
+from coreecho.initial import initial_model
+from coreecho.ledger import MODEL, check_inputs, find, folder_of, stored_weights
+from coreecho.lineage import parent, with_ancestors
+from coreecho.model import CoReEcho
+from coreecho.place import SYNTHETIC, Place, data_fps, load_data
 from coreecho.provenance import provenance
 from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
-from coreecho.scoring import published_starts, score
+from coreecho.scoring import published_starts, score, summary
 from coreecho.settings import Profile, Run
 from coreecho.trainer import Trainer, make_accelerator
 from coreecho.trainstate import tensorboard_writer
 
 log = logging.getLogger("coreecho")
-
-MODEL = "model.safetensors"
 
 
 def ensure(
@@ -53,105 +56,113 @@ def ensure(
     place = place or Place()
     need = {spec: find(spec, profile, place) for spec in specs}
     missing = [spec for spec, record in need.items() if record is None]
+    line = [
+        spec
+        for spec in with_ancestors(missing, profile)
+        if spec in missing or stored_weights(spec, profile, place) is None
+    ]
     if missing:
-        check_inputs(missing, profile, place)
+        check_inputs(line, profile, place)
         known = {place.runs_dir or default_runs_dir(), default_runs_dir()}
-        log.info(
-            "%s", forecast(missing, profile, [each for runs in known for each in list_records(runs, profile.name)])
-        )
-    for spec in tqdm(missing, desc=f"{profile.name} runs", unit="run", disable=None):
+        log.info("%s", forecast(line, profile, [each for runs in known for each in list_records(runs, profile.name)]))
+    for spec in tqdm(line, desc=f"{profile.name} runs", unit="run", disable=None):
         log.info("%s ...", spec.slug)
-        need[spec] = record = train(spec, profile, place, tensorboard=tensorboard)
+        record = train(spec, profile, place, tensorboard=tensorboard)
         log.info("%s: %d epochs in %.0f s", spec.slug, len(record.history), record.training_seconds)
+        if spec in need:
+            need[spec] = record
     return [record for record in (need[spec] for spec in specs) if record is not None]
 
 
-def find(run: Run, profile: Profile, place: Place) -> Record | None:
-    """The record of ``run`` at exactly this profile, if it exists; no data is needed to look.
-
-    Real data: any fingerprint will do, since the data may be elsewhere; several are refused.
-    """
-    runs_dir = place.runs_dir or default_runs_dir()
-    if profile.phantom is not None:
-        folder = runs_dir / profile.name / f"{run.slug}-{run_key(run, profile, phantom.fingerprint(profile.phantom))}"
-        return read_record(folder) if (folder / RECORD).exists() else None
-    found = [
-        record
-        for record in list_records(runs_dir, profile.name)
-        if record.key == run_key(run, profile, record.data["fingerprint"])
-    ]
-    if len(found) > 1:
-        raise SettingsError(
-            f"{run.slug} was run on {len(found)} versions of its data; keep one of "
-            + ", ".join(record.folder.name for record in found)
-        )
-    return found[0] if found else None
-
-
-def check_inputs(specs: Sequence[Run], profile: Profile, place: Place) -> None:
-    """Says before any training what the runs need and do not have.
+def weights(run: Run, profile: Profile, place: Place) -> Path:
+    """The checkpoint of a run; the run is trained, again if it must be, where it is not there.
 
     Raises:
-        DataError: the data root, a data set's folder or a weight file is missing.
-        SettingsError: the device asked for does not exist.
+        CoReEchoError: as `ensure`.
     """
-    if place.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("there is no CUDA device here; use --device auto or cpu")
-    if profile.phantom is not None:
-        return
-    if place.data_root is None:
-        raise DataError(f"profile {profile.name!r} trains on real data: give --data-root, the folder with echonet/")
-    wanted = {place.data_root / PAPER_FOLDERS[spec.dataset] for spec in specs}
-    wanted |= {path for spec in specs if (path := k400_path(spec, profile, place)) is not None}
-    missing = sorted(str(path) for path in wanted if not path.exists())
-    if missing:
-        raise DataError(f"missing under {place.data_root}: {', '.join(missing)}; see 'Reproduce' in the book")
+    found = stored_weights(run, profile, place)
+    if found is not None:
+        return found
+    check_inputs(with_ancestors([run], profile), profile, place)
+    return train(run, profile, place).folder / MODEL
 
 
 def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False) -> Record:
-    """Trains and scores one run under a lock, or returns the record that another process wrote meanwhile."""
+    """Trains and scores one run under a lock, or returns the record that another process wrote meanwhile.
+
+    A run with a record but without weights is trained again; its record stays as it is.
+    """
+    above = parent(run, profile)
+    start = None if above is None else weights(above, profile, place)
     data, about = load_data(run, profile, place)
-    key = run_key(run, profile, about["fingerprint"])
-    folder = (place.runs_dir or default_runs_dir()) / profile.name / f"{run.slug}-{key}"
+    _refuse_one_class(run, data)
+    if start is not None:
+        about["parent"] = checkpoints.read_info(start).provenance["key"]
+    key = run_key(run, profile, about["fingerprint"], about.get("parent", ""))
+    folder = folder_of(run, profile, place, key)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".lock"):
-        if (folder / RECORD).exists():
-            return read_record(folder)
-        recipe, clip = profile.recipe(run), profile.clip_settings(run)
-        data.split("test")  # an empty one is named now, not after hours of training
-        starts = published_starts(data, clip, place.data_root) if profile.phantom is None else None
-        if profile.phantom is None:
-            about["starts"] = "published" if starts else "drawn"
-        accelerator = make_accelerator(recipe, place.device)
-        model = initial_model(run, profile, place, data.mean_label)
-        trainer = Trainer(
-            model,
-            data.split("train"),
-            data.split("val"),
-            run,
-            recipe,
-            clip,
-            folder,
-            key=key,
-            accelerator=accelerator,
-            workers=place.workers,
-            on_epoch=tensorboard_writer(folder) if tensorboard else None,
-        )
-        history = trainer.fit()
-        predictions = score(model, data, run, profile, accelerator.device, place.workers, starts)
-        metrics = {
-            str(protocol): dataclasses.asdict(regression_metrics(means["label"], means["prediction"]))
-            for protocol, table in predictions.groupby("protocol")
-            for means in [average_clips(table)]
-        }
-        origin = provenance(accelerator.device)
-        about_model = {
-            "training_data": f"{about['label']}, {profile.name} profile",
-            "fps": data_fps(profile),
-            "licence": "Apache-2.0" if about["label"] == PHANTOM else "the terms of the training data apply",
-            "provenance": {"run": run.slug, "key": key, **origin},
-        }
-        checkpoints.save(model, folder / MODEL, about_model)
-        record = Record(folder, key, run, profile, about, history, metrics, origin)
-        write_record(record, predictions)
+        if not (folder / RECORD).exists() or not (folder / MODEL).exists():
+            model = initial_model(run, profile, place, data, start)
+            _train(model, data, about, _Job(run, profile, place, folder, key), tensorboard)
     return read_record(folder)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One training and where its files go."""
+
+    run: Run
+    profile: Profile
+    place: Place
+    folder: Path
+    key: str
+
+
+def _train(model: CoReEcho, data: Dataset, about: dict[str, Any], job: _Job, tensorboard: bool) -> None:
+    """Trains ``model`` and writes its checkpoint, and its record where there is none yet."""
+    run, profile, place, folder = job.run, job.profile, job.place, job.folder
+    recipe, clip = profile.recipe(run), profile.clip_settings(run)
+    real = profile.phantom_of(run) is None
+    starts = published_starts(data, clip, place.data_root) if real else None
+    if real and run.dataset == "echonet":
+        about["starts"] = "published" if starts else "drawn"
+    accelerator = make_accelerator(recipe, place.device)
+    trainer = Trainer(
+        model,
+        data.split("train"),
+        tuple(study for study in data.studies if study.split == "val"),
+        run,
+        recipe,
+        clip,
+        folder,
+        key=job.key,
+        accelerator=accelerator,
+        workers=place.workers,
+        on_epoch=tensorboard_writer(folder) if tensorboard else None,
+    )
+    history = trainer.fit()
+    predictions = score(model, data, run, profile, accelerator.device, place.workers, starts)
+    origin = provenance(accelerator.device)
+    about_model = {
+        "training_data": f"{about['label']}, {profile.name} profile",
+        "fps": data_fps(run, profile),
+        "licence": "Apache-2.0" if about["label"] in SYNTHETIC else "the terms of the training data apply",
+        "provenance": {"run": run.slug, "key": job.key, **origin},
+    }
+    checkpoints.save(model, folder / MODEL, about_model)
+    if not (folder / RECORD).exists():
+        record = Record(folder, job.key, run, profile, about, history, summary(predictions, data.task), origin)
+        write_record(record, predictions)
+
+
+def _refuse_one_class(run: Run, data: Dataset) -> None:
+    """No classifier can be trained, and no sensitivity or specificity taken, where all labels are equal."""
+    data.split("test")  # an empty one is named now, not after hours of training
+    for split in ("train", "test") if data.task == "mi" else ():
+        labels = {study.label for study in data.studies if study.split == split}
+        if len(labels) < 2:
+            raise DataError(
+                f"{run.slug}: all videos of split {split!r} have the label {labels}; a fold needs both classes: "
+                "choose other folds (hmcqu.fold_seed)"
+            )

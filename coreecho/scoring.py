@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from coreecho import phantom
 from coreecho.datasets import Dataset
 from coreecho.datasets.starts import find_starts, read_starts, starts_for
+from coreecho.evaluation import average_clips, regression_metrics
 from coreecho.model import CoReEcho
 from coreecho.protocols import predict_clips, protocol_starts
 from coreecho.settings import ClipSettings, Profile, Run
@@ -40,16 +42,36 @@ def score(
     workers: int = 0,
     official: Mapping[str, Sequence[int]] | None = None,
 ) -> pd.DataFrame:
-    """Test predictions per clip under the one-clip protocol and the profile's own, with the phantom's true EF."""
+    """Test predictions per clip under the one-clip protocol and the run's own, with what tables need of each video.
+
+    That is the fold and the quality of the picture, where the data set has them, and the phantom's true EF.
+    """
     clip, studies = profile.clip_settings(run), data.split("test")
     tables = []
-    for protocol in dict.fromkeys(("first", profile.protocol)):
+    for protocol in dict.fromkeys(("first", profile.protocol_of(run))):
         rule = protocol_starts(protocol, clip, official)
         table = predict_clips(
             model, studies, clip, rule, device=device, padding=profile.recipe(run).padding, workers=workers
         )
         tables.append(table.assign(protocol=protocol))
     predictions = pd.concat(tables, ignore_index=True)
-    if profile.phantom is not None:
+    for name in ("fold", "quality", "quality_patient"):
+        facts = {study.id: getattr(study, name) for study in studies}
+        if None not in facts.values():
+            predictions[name] = predictions["video"].map(facts)
+    if profile.phantom_of(run) is not None and data.task == "ef":
         predictions["truth"] = predictions["video"].map(phantom.true_ef(data.root))
     return predictions
+
+
+def summary(predictions: pd.DataFrame, task: str) -> dict[str, dict[str, float]]:
+    """Each protocol's metrics for listings: of the EF, or the share of right answers where labels are classes."""
+    metrics = {}
+    for protocol, table in predictions.groupby("protocol"):
+        means = average_clips(table)
+        if task == "ef":
+            metrics[str(protocol)] = dataclasses.asdict(regression_metrics(means["label"], means["prediction"]))
+        else:
+            answers = (means["prediction"] >= 0.5) if task == "mi" else means["prediction"]
+            metrics[str(protocol)] = {"accuracy": float((answers == means["label"]).mean()), "n": len(means)}
+    return metrics

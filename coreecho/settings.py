@@ -3,48 +3,23 @@
 A run says *what* a number in the paper is about: data set, method, initialisation, clips, seed. A profile says *at
 which scale* it is computed: network width, clip shape, epochs, data. Every field carries one sentence and its source;
 "gaps X" means section X of the list of choices in ``book/choices.md``. The three profiles themselves are in
-`coreecho.profiles`. Ranges are checked where settings are read from text (`from_dict`, `override`).
+`coreecho.profiles`. Ranges are checked where settings are read from text (`coreecho.settings_text`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from coreecho.errors import SettingsError
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings, PhantomSettings
 
-Method = Literal["coreecho", "coreecho-stage1", "l1", "echocotr", "adacon"]
+DatasetName = Literal["echonet", "camus", "hmcqu", "motions"]
+Method = Literal["coreecho", "coreecho-stage1", "l1", "echocotr", "adacon", "probe", "finetune", "pretext"]
+Init = Literal["k400", "scratch", "echocotr", "coreecho"]
 Protocol = Literal["first", "fixed3", "even5", "all"]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhantomSettings:
-    """The synthetic data set that stands in for EchoNet-Dynamic where the real one is not at hand."""
-
-    train: int = 1000
-    """Number of training videos."""
-    val: int = 200
-    """Number of validation videos."""
-    test: int = 200
-    """Number of test videos."""
-    size: int = 32
-    """Side of the square picture in pixels (EchoNet-Dynamic: 112)."""
-    min_frames: int = 36
-    """Shortest video in frames."""
-    max_frames: int = 36
-    """Longest video in frames."""
-    fps: float = 25.0
-    """Frames per second (EchoNet-Dynamic: mostly 50)."""
-    reader_sd: float = 4.0
-    """Standard deviation in EF points of the reader's EF about the true one (inter-reader scatter of EF)."""
-    seed: int = 2024
-    """Seed of the whole data set; video ``i`` depends on (seed, i) only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +40,7 @@ class EncoderSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipSettings:
-    """How a clip is cut from a video (supplementary Table 1; gaps A)."""
+    """How a clip is cut from a video and augmented (supplementary Table 1; gaps A, D, E)."""
 
     frames: PositiveInt = 36
     """Frames in a clip."""
@@ -75,6 +50,16 @@ class ClipSettings:
     """Side of the square picture in pixels."""
     pad: NonNegativeInt = 6
     """Pixels added on each side before the random crop in training (112 to 124 and back; EchoCoTr, AdaCon: 12)."""
+    resample: bool = False
+    """Whether the whole sequence becomes one clip, by cubic splines along time (CAMUS, HMC-QU)."""
+    crop: PositiveFloat = 1.0
+    """Side of the central square that is kept, as a share of the picture's shorter side; 1 keeps the whole picture."""
+    rotation: NonNegativeFloat = 0.0
+    """Largest random rotation in training, in degrees, either way (CAMUS: 20 in the paper, 10 in the released code)."""
+    zoom: tuple[PositiveFloat, PositiveFloat] = (1.0, 1.0)
+    """Range of the random scale in training (CAMUS: 0.8 to 1.1)."""
+    shift: NonNegativeFloat = 0.0
+    """Largest random shift in training, as a share of each side (CAMUS: 0.1)."""
 
     @property
     def span(self) -> int:
@@ -86,6 +71,11 @@ class ClipSettings:
         """Videos shorter than this are extended with black frames to it (144 in the paper)."""
         return self.frames * self.stride
 
+    @property
+    def moves(self) -> bool:
+        """Whether training rotates, scales or shifts clips."""
+        return bool(self.rotation or self.shift) or self.zoom != (1.0, 1.0)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -95,18 +85,20 @@ class Recipe:
     """Encoder class; r2plus1d is AdaCon's own (torchvision's r2plus1d_18)."""
     head: Literal["mlp", "linear"] = "mlp"
     """Regressor on the embedding: the paper's shallow MLP, or one linear layer (EchoCoTr, AdaCon)."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """Optimiser; each group of parameters has its own."""
+    optimizer: Literal["adamw", "sgd", "madgrad"] = "adamw"
+    """Optimiser; each group of parameters has its own (HMC-QU: MADGRAD)."""
     batch_size: PositiveInt = 16
     """Videos in a batch; with two views the network sees twice as many clips."""
+    drop_last: bool = True
+    """Whether an epoch's last, smaller batch is left out (HMC-QU keeps it unless it is a single video)."""
     epochs: PositiveInt = 25
     """Epochs of stage one, or of end-to-end training."""
     learning_rate: NonNegativeFloat = 1e-4
     """Peak learning rate of stage one, or of end-to-end training."""
     weight_decay: NonNegativeFloat = 1e-4
     """Weight decay on every parameter, norms and biases too."""
-    schedule: Literal["step", "onecycle"] = "step"
-    """Learning-rate schedule of stage one: one or more steps, or warm-up and cosine within one cycle."""
+    schedule: Literal["step", "onecycle", "constant"] = "step"
+    """Learning-rate schedule of stage one: one or more steps, or warm-up and cosine within one cycle, or none."""
     step_epochs: tuple[int, ...] = (15,)
     """0-based epochs from which the rate is multiplied by 0.1 once more (schedule "step")."""
     warmup: float = 0.05
@@ -123,8 +115,8 @@ class Recipe:
     """Constant learning rate of stage two (gaps A)."""
     padding: Literal["black", "grey"] = "black"
     """Value of padded pixels and frames: black before normalisation, or the data set's mean grey."""
-    selection: Literal["mae", "mse"] = "mae"
-    """Validation error whose lowest value chooses the epoch; ties go to the later one."""
+    selection: Literal["mae", "mse", "last"] = "mae"
+    """Validation error whose lowest value chooses the epoch, ties going to the later one; or the last epoch."""
     selection_clips: PositiveInt = 3
     """Clips per validation video whose mean prediction is scored for that choice."""
     precision: Literal["no", "bf16"] = "no"
@@ -135,18 +127,18 @@ class Recipe:
 class Run:
     """One training whose test predictions fill cells of the paper's tables."""
 
-    dataset: Literal["echonet"] = "echonet"
-    """Data set trained and tested on."""
+    dataset: DatasetName = "echonet"
+    """Data set trained and tested on; motions is the pretext task's."""
     fold: int | None = None
-    """Cross-validation fold, for data sets that are cut into folds."""
+    """Cross-validation fold from 0, for data sets that are cut into folds (CAMUS ten, HMC-QU five)."""
     method: Method = "coreecho"
-    """What is optimised; see `coreecho.trainer.stages`."""
-    init: Literal["k400", "scratch"] = "k400"
-    """Initial encoder weights: what the profile uses as Kinetics-400 weights, or random."""
+    """What is optimised; see `coreecho.stages`."""
+    init: Init = "k400"
+    """Initial encoder: what the profile uses as Kinetics-400 weights, random, or a system's Table 1 run."""
     recipe: Literal["shared", "own"] = "own"
     """The profile's shared recipe, or the method's own one (the same in the demo and gpu profiles)."""
     augment: bool = True
-    """Pad and randomly crop the clips in training (A in Table 3)."""
+    """Pad and randomly crop the clips in training (A in Table 3); rotate, scale and shift those of CAMUS and HMC-QU."""
     views: Literal["one", "same-clip", "two-clips"] = "two-clips"
     """Views of a video in a training batch: one clip, one clip cropped twice, two clips (2xC in Table 3)."""
     seed: int = 0
@@ -156,7 +148,26 @@ class Run:
     def slug(self) -> str:
         """A readable folder-name prefix, unique among the runs of this package together with the key."""
         fold = "" if self.fold is None else f"-fold{self.fold}"
-        return f"{self.dataset}{fold}-{self.method}-seed{self.seed}"
+        start = f"-{self.init}" if self.dataset in ("camus", "hmcqu") else ""
+        return f"{self.dataset}{fold}-{self.method}{start}-seed{self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transfer:
+    """How an encoder moves on to another data set, by probing or by fine-tuning (section 2.3; gaps D, E)."""
+
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    """Clip shape and augmentation."""
+    probe: Recipe = field(default_factory=Recipe)
+    """Recipe of probing: a new MLP head on a frozen encoder."""
+    finetune: Recipe = field(default_factory=Recipe)
+    """Recipe of fine-tuning, and of training from random weights: encoder and new head together."""
+    folds: Literal["official", "contiguous", "stratified"] = "official"
+    """CAMUS: the ten published lists or ten blocks of the sorted names. HMC-QU: stratified by infarction."""
+    fold_seed: int = 0
+    """Seed of the folds that are drawn (stratified), since HMC-QU's were never published."""
+    normalisation: tuple[float, PositiveFloat] | None = None
+    """Mean and SD of grey levels (0-255) that clips are normalised with; none: those of each training fold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +179,13 @@ class Profile:
     summary: str
     """One sentence on what it needs and what it yields."""
     phantom: PhantomSettings | None = None
-    """The synthetic data set, or none for the real ones."""
+    """The synthetic data set in EchoNet-Dynamic's place, or none for the real ones everywhere."""
+    phantom_camus: CamusPhantomSettings | None = None
+    """The one in CAMUS's place."""
+    phantom_hmcqu: HmcquPhantomSettings | None = None
+    """The one in HMC-QU's place."""
+    phantom_motions: MotionSettings | None = None
+    """The pretext task's videos."""
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     """Network scale."""
     clip: ClipSettings = field(default_factory=ClipSettings)
@@ -179,67 +196,41 @@ class Profile:
     """Methods' own recipes, by method name."""
     own_clips: Mapping[str, ClipSettings] = field(default_factory=dict)
     """Clip shapes of methods that do not use the shared one."""
-    k400: Literal["file", "none"] = "none"
-    """Where ``init="k400"`` takes its weights: the published file under the data root, or none (random)."""
+    camus: Transfer = field(default_factory=Transfer)
+    """Transfer to CAMUS (Table 4)."""
+    hmcqu: Transfer = field(default_factory=lambda: Transfer(folds="stratified"))
+    """Transfer to HMC-QU (Table 5)."""
+    k400: Literal["file", "pretext", "none"] = "none"
+    """Where ``init="k400"`` takes its weights: the published file, a run on moving shapes (*pretext*), or none."""
     protocol: Protocol = "fixed3"
-    """Test-time clips per video, whose mean prediction is scored."""
+    """Test-time clips per video, whose mean prediction is scored (EchoNet-Dynamic)."""
+
+    def transfer(self, run: Run) -> Transfer | None:
+        """The transfer settings of a run on CAMUS or HMC-QU, none for any other."""
+        return {"camus": self.camus, "hmcqu": self.hmcqu}.get(run.dataset)
 
     def recipe(self, run: Run) -> Recipe:
         """The recipe that trains ``run`` in this profile."""
+        transfer = self.transfer(run)
+        if transfer is not None:
+            return transfer.probe if run.method == "probe" else transfer.finetune
         return self.own.get(run.method, self.shared) if run.recipe == "own" else self.shared
 
     def clip_settings(self, run: Run) -> ClipSettings:
         """The clip shape that ``run`` uses in this profile."""
+        transfer = self.transfer(run)
+        if transfer is not None:
+            return transfer.clip
         return self.own_clips.get(run.method, self.clip) if run.recipe == "own" else self.clip
 
+    def protocol_of(self, run: Run) -> Protocol:
+        """The test-time protocol of ``run``; where a whole sequence is one clip there is nothing to choose."""
+        return "first" if run.dataset != "echonet" else self.protocol
 
-def to_dict(settings: Any) -> dict[str, Any]:
-    """Plain JSON-ready data of a settings object (tuples become lists)."""
-    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
-    return plain
-
-
-def from_dict(kind: type[T], data: Any) -> T:
-    """The settings object of class ``kind`` that `to_dict` made ``data`` from.
-
-    Raises:
-        SettingsError: a field is missing, unknown or of another type; the message names it.
-    """
-    try:
-        text = json.dumps(data)
-    except (ValueError, RecursionError):
-        raise SettingsError(f"{kind.__name__} settings are nested too deeply") from None
-    try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise SettingsError(f"{kind.__name__} settings do not fit this version: {where}: {first['msg']}") from None
-
-
-def override(settings: T, assignments: list[str]) -> T:
-    """A copy of a profile or run with ``field=value`` assignments applied; dots reach inner fields.
-
-    Values are JSON, or plain text where that is not JSON: ``shared.epochs=3``, ``clip.frames=16``.
-
-    Raises:
-        SettingsError: an assignment without "=", an unknown field, or a value of another type.
-    """
-    data = to_dict(settings)
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        *outer, last = name.split(".")
-        inner: dict[str, Any] = data
-        for part in outer:
-            below = inner.get(part)
-            inner = below if isinstance(below, dict) else {}
-        if not equals or last not in inner:
-            fields = ", ".join(inner or data)
-            raise SettingsError(
-                f"cannot set {assignment!r}: write FIELD=VALUE (or OUTER.FIELD=VALUE); fields: {fields}"
-            )
-        try:
-            inner[last] = json.loads(text)
-        except json.JSONDecodeError:
-            inner[last] = text
-    return from_dict(type(settings), data)
+    def phantom_of(
+        self, run: Run
+    ) -> PhantomSettings | CamusPhantomSettings | HmcquPhantomSettings | MotionSettings | None:
+        """The synthetic data set that ``run`` uses, none where it uses a real one."""
+        if run.dataset == "motions":
+            return self.phantom_motions
+        return {"camus": self.phantom_camus, "hmcqu": self.phantom_hmcqu}.get(run.dataset, self.phantom)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import cos, pi
 from typing import Literal
 
+from torch import Tensor
 from torch.nn import functional as F
 
 from coreecho.baselines import AdaCon
@@ -34,11 +35,19 @@ def stages(run: Run, recipe: Recipe, train_labels: Sequence[float]) -> list[Stag
 
     coreecho: stage one, then stage two (section 2.2). coreecho-stage1: stage one alone. l1: both networks end to end
     on L1 (Table 2's baseline). echocotr: end to end on squared error. adacon: squared error and adaptive contrast.
+    probe, finetune: a new head on a frozen encoder, or both together, on squared error (CAMUS) or binary cross-entropy
+    (HMC-QU; section 2.3). pretext: cross-entropy over the motions.
     """
 
     def stage(name: str, objective: Callable[[CoReEcho], Objective]) -> Stage:
         return Stage(name, objective, recipe.epochs, recipe.learning_rate, recipe.schedule, run.views)
 
+    if run.method in ("probe", "finetune"):
+        error = F.binary_cross_entropy_with_logits if run.dataset == "hmcqu" else F.mse_loss
+        objective = HeadOnly if run.method == "probe" else EndToEnd
+        return [stage(run.method, lambda model: objective(model, error))]
+    if run.method == "pretext":
+        return [stage("pretext", lambda model: EndToEnd(model, _motion_error))]
     if run.method == "l1":
         return [stage("end to end", lambda model: EndToEnd(model, F.l1_loss))]
     if run.method == "echocotr":
@@ -57,6 +66,11 @@ def stages(run: Run, recipe: Recipe, train_labels: Sequence[float]) -> list[Stag
         "one",
     )
     return [first, second]
+
+
+def _motion_error(logits: Tensor, motions: Tensor) -> Tensor:
+    """Cross-entropy of logits (B, classes) and motions (B,), numbers as floats like all labels."""
+    return F.cross_entropy(logits, motions.long())
 
 
 def rate_factor(schedule: Schedule, recipe: Recipe, step: int, steps: int, steps_per_epoch: int) -> float:

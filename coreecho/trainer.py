@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from timm.optim.madgrad import MADGRAD
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -69,7 +70,7 @@ class Trainer:
         Args:
             model: encoder and head, freshly initialised.
             train: studies to learn from.
-            val: studies that choose the epoch.
+            val: studies that choose the epoch; with none, the last epoch is taken.
             run: what is trained.
             recipe: how it is optimised.
             clip: shape of a clip.
@@ -94,6 +95,7 @@ class Trainer:
         seed = run.seed + VALIDATION_SEED
         rule = random_starts(clip, recipe.selection_clips, seed)
         self.validation = ClipDataset(val, clip, rule, seed=seed, padding=recipe.padding)
+        self.selection = recipe.selection if val else "last"
 
     def fit(self) -> list[dict[str, Any]]:
         """Trains all stages, or what is left of them, and leaves the model at the last stage's best epoch.
@@ -130,11 +132,16 @@ class Trainer:
                 where = self.folder / LAST
                 raise RecordError(f"{where}: its optimisers do not fit; remove it to start anew") from None
         loader = make_loader(
-            self._training_set(stage), self.recipe.batch_size, shuffle=True, drop_last=True, workers=self.workers
+            self._training_set(stage),
+            self.recipe.batch_size,
+            shuffle=True,
+            # Batch statistics need two videos, so a last batch of one is always left out.
+            drop_last=self.recipe.drop_last or len(self.train_studies) % self.recipe.batch_size == 1,
+            workers=self.workers,
         )
         for epoch in range(self.state.epoch, stage.epochs):
             entry = self._run_epoch(number, epoch, step_module, prepared, loader)
-            self.state.finish_epoch(entry, self.recipe.selection, self.model)
+            self.state.finish_epoch(entry, self.selection, self.model)
             self.state.save(self.folder, objective, prepared)
             if self.on_epoch is not None:
                 self.on_epoch(entry)
@@ -155,6 +162,8 @@ class Trainer:
         rate, decay = stage.learning_rate, self.recipe.weight_decay
         if self.recipe.optimizer == "sgd":
             return torch.optim.SGD(group, lr=rate, momentum=0.9, weight_decay=decay)
+        if self.recipe.optimizer == "madgrad":
+            return MADGRAD(group, lr=rate, momentum=0.9, weight_decay=decay)
         return torch.optim.AdamW(group, lr=rate, weight_decay=decay)
 
     def _run_epoch(
@@ -179,14 +188,13 @@ class Trainer:
             losses = self._step(objective, optimizers, batch, stage.learning_rate * factor)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value
-        mae, mse = self._validate(sampler.epoch)
+        validation = self._validate(sampler.epoch) if self.val_studies else {}
         entry = {
             "stage": stage.name,
             "epoch": epoch,
             "learning_rate": stage.learning_rate * factor,
             **{name: total / len(loader) for name, total in sums.items()},
-            "val_mae": mae,
-            "val_mse": mse,
+            **validation,
         }
         if not np.isfinite([value for value in entry.values() if isinstance(value, float)]).all():
             raise CoReEchoError(
@@ -209,8 +217,9 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _validate(self, epoch: int) -> tuple[float, float]:
-        """Mean absolute and squared error of the validation videos' mean predictions."""
+    def _validate(self, epoch: int) -> dict[str, float]:
+        """Mean absolute and squared error of the validation videos' mean predictions, and the time it took."""
+        began = time.perf_counter()
         table = predict_clips(
             self.model,
             self.val_studies,
@@ -222,7 +231,11 @@ class Trainer:
         )
         means = table.groupby("video")[["label", "prediction"]].mean()
         errors = (means["prediction"] - means["label"]).to_numpy()
-        return float(np.abs(errors).mean()), float(np.square(errors).mean())
+        return {
+            "val_mae": float(np.abs(errors).mean()),
+            "val_mse": float(np.square(errors).mean()),
+            "val_seconds": round(time.perf_counter() - began, 3),
+        }
 
 
 def _seed(seed: int, stage: int, epoch: int) -> int:

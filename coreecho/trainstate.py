@@ -37,10 +37,10 @@ class TrainState:
         self.best_error, self.best_epoch = float("inf"), -1
         self.best: dict[str, Tensor] = {}
 
-    def finish_epoch(self, entry: dict[str, Any], selection: Literal["mae", "mse"], model: nn.Module) -> None:
+    def finish_epoch(self, entry: dict[str, Any], selection: Literal["mae", "mse", "last"], model: nn.Module) -> None:
         """Logs an epoch and keeps the model's weights if its validation error is the lowest; ties go to the later."""
         self.epoch = entry["epoch"] + 1
-        error = entry[f"val_{selection}"]
+        error = self.best_error if selection == "last" else entry[f"val_{selection}"]
         if error <= self.best_error:
             self.best_error, self.best_epoch = error, entry["epoch"]
             self.best = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}

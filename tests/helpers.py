@@ -10,7 +10,8 @@ import torch
 from coreecho.model import build_model
 from coreecho.profiles import get_profile
 from coreecho.runs import Place, ensure
-from coreecho.settings import Run, override
+from coreecho.settings import Run
+from coreecho.settings_text import override
 from coreecho.trainer import Trainer
 
 
@@ -97,6 +98,7 @@ TINY = override(
         "shared.epochs=2",
         "shared.refine_epochs=2",
         "shared.selection_clips=1",
+        "k400=none",
     ],
 )
 

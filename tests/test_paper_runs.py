@@ -7,7 +7,8 @@ from coreecho import cli, runs
 from coreecho.errors import DataError
 from coreecho.profiles import PAPER
 from coreecho.runs import Place, ensure
-from coreecho.settings import Run, override
+from coreecho.settings import Run
+from coreecho.settings_text import override
 from coreecho.video.pack import open_pack
 
 # The paper's clips of 36 frames at stride 4, small in every other way.

@@ -13,7 +13,7 @@ from coreecho.errors import DataError, SettingsError
 from coreecho.phantom import echonet, fingerprint, is_complete, write_echonet
 from coreecho.phantom.case import sample_case, tracing
 from coreecho.phantom.ultrasound import render
-from coreecho.settings import PhantomSettings
+from coreecho.phantom_settings import PhantomSettings
 
 TINY = PhantomSettings(train=3, val=1, test=2, size=32, min_frames=30, max_frames=40, seed=11)
 

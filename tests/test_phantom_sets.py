@@ -8,7 +8,8 @@ from coreecho import phantom
 from coreecho.datasets import read_camus, read_echonet, read_hmcqu
 from coreecho.phantom import camus, hmcqu
 from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
-from coreecho.settings import PhantomSettings, from_dict, to_dict
+from coreecho.phantom_settings import PhantomSettings
+from coreecho.settings_text import from_dict, to_dict
 
 SETS = [
     (PhantomSettings(train=2, val=1, test=1, min_frames=30, max_frames=30), lambda folder: read_echonet(folder)),

@@ -20,7 +20,8 @@ from coreecho.evaluation import average_clips
 from coreecho.profiles import DEMO, GPU, PAPER
 from coreecho.records import list_records, read_record, run_key, write_record
 from coreecho.runs import Place, ensure, find
-from coreecho.settings import Run, from_dict, override, to_dict
+from coreecho.settings import Run
+from coreecho.settings_text import from_dict, override, to_dict
 from coreecho.trainer import Trainer
 from coreecho.trainstate import tensorboard_writer
 
@@ -387,9 +388,10 @@ def test_tensorboard_is_named_where_it_is_missing(tmp_path, monkeypatch):
         tensorboard_writer(tmp_path)
 
 
-def test_initial_weights_follow_the_seed_alone():
+def test_initial_weights_follow_the_seed_alone(phantom_data):
     def weights(seed):
-        return runs.initial_model(Run(seed=seed), TINY, Place(), 55.0).state_dict()["encoder.patch_embed1.proj.weight"]
+        model = runs.initial_model(Run(seed=seed), TINY, Place(), phantom_data)
+        return model.state_dict()["encoder.patch_embed1.proj.weight"]
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))

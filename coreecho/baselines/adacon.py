@@ -40,7 +40,7 @@ class AdaCon(Objective):
 
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
         """The two losses, the contrastive one already weighted."""
-        x, y = flatten_views(clips, labels)
+        x, y = flatten_views(clips, labels, self.model.levels)
         z = self.model.embed(x)  # (V B, C_E)
         prediction = self.model.head(z[: len(labels)]).squeeze(-1)
         bins = _bins(y.double())

@@ -8,7 +8,8 @@ from typing import Any
 
 from coreecho.place import Place
 from coreecho.profiles import PROFILES, get_profile
-from coreecho.settings import Profile, override
+from coreecho.settings import Profile
+from coreecho.settings_text import override
 
 Commands = Any
 """argparse's sub-parser registry, whose class is private."""

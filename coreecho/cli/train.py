@@ -12,7 +12,9 @@ from coreecho.experiments import find_run
 def add_parser(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser("train", help="train and score one run; goes on where a killed one stopped")
-    parser.add_argument("name", metavar="RUN", help="table/row/seed, such as table1/coreecho/seed0")
+    parser.add_argument(
+        "name", metavar="RUN", help="table1/coreecho/seed0, table4/scratch/seed0/fold3, pretext, ..."
+    )
     add_profile(parser)
     add_place(parser)
     parser.add_argument(
@@ -24,10 +26,12 @@ def add_parser(commands: Commands) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     profile = profile_of(arguments)
     (record,) = runs.ensure([find_run(arguments.name)], profile, place_of(arguments), tensorboard=arguments.tensorboard)
-    metrics = record.metrics[profile.protocol]
+    protocol = profile.protocol_of(record.run)
+    metrics = record.metrics[protocol]
     print(f"{record.folder}")
-    print(
-        f"{record.data['label']}, {profile.protocol}: MAE {metrics['mae']:.2f}, RMSE {metrics['rmse']:.2f}, "
-        f"R2 {100 * metrics['r2']:.1f} % on {metrics['n']} test videos"
-    )
+    if "mae" in metrics:
+        told = f"MAE {metrics['mae']:.2f}, RMSE {metrics['rmse']:.2f}, R2 {100 * metrics['r2']:.1f} %"
+    else:
+        told = f"{100 * metrics['accuracy']:.1f} % right"
+    print(f"{record.data['label']}, {protocol}: {told} on {metrics['n']} test videos")
     return 0

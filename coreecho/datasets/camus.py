@@ -122,6 +122,7 @@ def _study(patient: Patient, fold: int, parts: Folds) -> Study:
         split=next(split for split in SPLITS if patient.id in parts[fold][split]),
         fold=next((number for number, part in enumerate(parts) if patient.id in part["test"]), None),
         quality=patient.quality,
+        quality_patient=max(filter(None, (patient.quality, patient.other_quality)), key=QUALITIES.index, default=None),
         frames=patient.frames,
         reverse=patient.reverse,
         fps=patient.fps,

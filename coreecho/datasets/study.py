@@ -29,7 +29,9 @@ class Study:
     fold: int | None = None
     """The fold, counted from 0, whose test set it is in, where the data set has folds."""
     quality: str | None = None
-    """Good, Medium or Poor, where the data set grades its pictures (CAMUS)."""
+    """Good, Medium or Poor, where the data set grades its pictures (CAMUS: of the four-chamber view)."""
+    quality_patient: str | None = None
+    """The worse of both views' grades, the patient-level grouping of some works (CAMUS)."""
     frames: tuple[int, int] | None = None
     """First and last frame of the part that is used, counted from 0, both included; none for the whole video."""
     reverse: bool = False
@@ -50,8 +52,8 @@ class Dataset:
     root: Path
     studies: tuple[Study, ...]
     dropped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    task: Literal["ef", "mi"] = "ef"
-    """What the labels are: ejection fractions, or whether there is a myocardial infarction."""
+    task: Literal["ef", "mi", "motion"] = "ef"
+    """What the labels are: ejection fractions, whether there is an infarction, or the pretext task's motions."""
     rule: str = ""
     """A choice other than the paper's or the list's own (folds, untraced videos kept); part of the fingerprint."""
 

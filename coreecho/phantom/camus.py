@@ -28,7 +28,7 @@ from coreecho.phantom.outlines import draw_masks
 from coreecho.phantom.ultrasound import render
 from coreecho.phantom.writing import TRUTH_FILE, describe, fill, holds, numbers, refuse_other, spread, write_marker
 from coreecho.phantom_settings import CamusPhantomSettings
-from coreecho.settings import to_dict
+from coreecho.settings_text import to_dict
 
 CAMUS_VERSION: int = 1
 """Version of this generator, raised by hand whenever the same settings give other files."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from coreecho.phantom.beat import Beat, sample_beat
 from coreecho.phantom.heart import Heart, sample_heart
 from coreecho.phantom.view import Acquisition, View, sample_view
-from coreecho.settings import PhantomSettings
+from coreecho.phantom_settings import PhantomSettings
 
 CHORDS = 20
 """Chords of a tracing, as in EchoNet-Dynamic."""

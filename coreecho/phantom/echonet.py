@@ -29,7 +29,8 @@ from coreecho.phantom.writing import (
     write_avi,
     write_marker,
 )
-from coreecho.settings import PhantomSettings, to_dict
+from coreecho.phantom_settings import PhantomSettings
+from coreecho.settings_text import to_dict
 
 PHANTOM_VERSION: int = 1
 """Version of the generator, raised by hand whenever the same settings give other files."""

@@ -33,7 +33,7 @@ from coreecho.phantom.writing import (
     write_marker,
 )
 from coreecho.phantom_settings import HmcquPhantomSettings
-from coreecho.settings import to_dict
+from coreecho.settings_text import to_dict
 
 HMCQU_VERSION: int = 1
 """Version of this generator, raised by hand whenever the same settings give other files."""

@@ -1,14 +1,13 @@
-"""The three phantoms by their settings: which data set's format is written follows from the class of the settings."""
+"""All synthetic data sets by their settings: which format is written follows from the class of the settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from coreecho.phantom import camus, echonet, hmcqu
-from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
-from coreecho.settings import PhantomSettings
+from coreecho.phantom import camus, echonet, hmcqu, motions
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings, PhantomSettings
 
-AnySettings = PhantomSettings | CamusPhantomSettings | HmcquPhantomSettings
+AnySettings = PhantomSettings | CamusPhantomSettings | HmcquPhantomSettings | MotionSettings
 
 
 def fingerprint(settings: AnySettings) -> str:
@@ -17,6 +16,8 @@ def fingerprint(settings: AnySettings) -> str:
         return camus.camus_fingerprint(settings)
     if isinstance(settings, HmcquPhantomSettings):
         return hmcqu.hmcqu_fingerprint(settings)
+    if isinstance(settings, MotionSettings):
+        return motions.motions_fingerprint(settings)
     return echonet.fingerprint(settings)
 
 
@@ -26,6 +27,8 @@ def is_complete(folder: Path, settings: AnySettings) -> bool:
         return camus.camus_is_complete(folder, settings)
     if isinstance(settings, HmcquPhantomSettings):
         return hmcqu.hmcqu_is_complete(folder, settings)
+    if isinstance(settings, MotionSettings):
+        return motions.motions_are_complete(folder, settings)
     return echonet.is_complete(folder, settings)
 
 
@@ -40,4 +43,6 @@ def write_phantom(folder: Path, settings: AnySettings, *, workers: int | None = 
         return camus.write_camus(folder, settings, workers=workers, progress=progress)
     if isinstance(settings, HmcquPhantomSettings):
         return hmcqu.write_hmcqu(folder, settings, workers=workers, progress=progress)
+    if isinstance(settings, MotionSettings):
+        return motions.write_motions(folder, settings, workers=workers, progress=progress)
     return echonet.write_echonet(folder, settings, workers=workers, progress=progress)

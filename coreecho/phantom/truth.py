@@ -11,7 +11,7 @@ import pandas as pd
 
 from coreecho.phantom.case import sample_case
 from coreecho.phantom.writing import TRUTH_FILE
-from coreecho.settings import PhantomSettings
+from coreecho.phantom_settings import PhantomSettings
 
 
 def read_truth(folder: Path) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from coreecho.errors import DataError
-from coreecho.settings import to_dict
+from coreecho.settings_text import to_dict
 
 MARKER_FILE = "phantom.json"
 """Marks a folder as a phantom; it lies where the readers find the data set's root."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from coreecho.datasets import Study
 from coreecho.errors import DataError, SettingsError
-from coreecho.settings import from_dict
+from coreecho.settings_text import from_dict
 from coreecho.video.base import Frames
 
 FORMAT = 1

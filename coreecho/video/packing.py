@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from coreecho.datasets import Dataset, Study
 from coreecho.errors import DataError
-from coreecho.settings import to_dict
+from coreecho.settings_text import to_dict
 from coreecho.video.base import Frames, Video
 from coreecho.video.pack import DATA_FILE, FORMAT, INDEX_FILE, Entry, Index, Pack, cached_pack, open_pack, source_crc
 from coreecho.video.read import count_frames, read_video

@@ -1,0 +1,101 @@
+"""Which runs have a record, under which key and in which folder; nothing is trained here.
+
+On phantoms a key is known before any data are read, so a clone with committed records finds them at once. On real data
+it holds the data's fingerprint, so records are recognised by recomputing their key from what they say of their data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from coreecho import phantom
+from coreecho.errors import DataError, SettingsError
+from coreecho.files import default_runs_dir
+from coreecho.initial import k400_path
+from coreecho.lineage import parent
+from coreecho.place import PAPER_FOLDERS, Place
+from coreecho.records import RECORD, Record, list_records, read_record, run_key
+from coreecho.settings import Profile, Run
+
+MODEL = "model.safetensors"
+
+
+def known_key(run: Run, profile: Profile) -> str | None:
+    """The key of a run on phantoms; none on real data, where it depends on the data."""
+    settings, above = profile.phantom_of(run), parent(run, profile)
+    above_key = "" if above is None else known_key(above, profile)
+    if settings is None or above_key is None:
+        return None
+    return run_key(run, profile, phantom.fingerprint(settings), above_key)
+
+
+def folder_of(run: Run, profile: Profile, place: Place, key: str) -> Path:
+    """Where the record and the checkpoints of a run with this key lie."""
+    return (place.runs_dir or default_runs_dir()) / profile.name / f"{run.slug}-{key}"
+
+
+def find(run: Run, profile: Profile, place: Place) -> Record | None:
+    """The record of ``run`` at exactly this profile, if it exists; no data is needed to look.
+
+    Real data: any fingerprint will do, since the data may be elsewhere; several are refused.
+    """
+    key = known_key(run, profile)
+    if key is not None:
+        folder = folder_of(run, profile, place, key)
+        return read_record(folder) if (folder / RECORD).exists() else None
+    found = [
+        record
+        for record in list_records(place.runs_dir or default_runs_dir(), profile.name)
+        if record.run == run and record.key == _expected(record, profile, place)
+    ]
+    if len(found) > 1:
+        raise SettingsError(
+            f"{run.slug} was run on {len(found)} versions of its data; keep one of "
+            + ", ".join(record.folder.name for record in found)
+        )
+    return found[0] if found else None
+
+
+def _expected(record: Record, profile: Profile, place: Place) -> str:
+    """The key that a record on real data must have at this profile, its parent being the run found here, if any."""
+    above = parent(record.run, profile)
+    started = str(record.data.get("parent", ""))
+    if above is not None and (found := find(above, profile, place)) is not None:
+        started = found.key
+    return run_key(record.run, profile, record.data["fingerprint"], started)
+
+
+def stored_weights(run: Run, profile: Profile, place: Place) -> Path | None:
+    """The checkpoint of a finished run, here or among the project's own runs, if it is there."""
+    for each in (place, Place()):
+        record = find(run, profile, each)
+        if record is not None and (record.folder / MODEL).exists():
+            return record.folder / MODEL
+    return None
+
+
+def check_inputs(specs: Sequence[Run], profile: Profile, place: Place) -> None:
+    """Says before any training what the runs need and do not have.
+
+    Raises:
+        DataError: the data root, a data set's folder or a weight file is missing.
+        SettingsError: the device asked for does not exist.
+    """
+    if place.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("there is no CUDA device here; use --device auto or cpu")
+    real = [spec for spec in specs if profile.phantom_of(spec) is None]
+    if not real:
+        return
+    if any(spec.dataset == "motions" for spec in real):
+        raise SettingsError(f"profile {profile.name!r} has no moving shapes; the pretext task is demo's and gpu's")
+    if place.data_root is None:
+        folders = " ".join(sorted({f"{PAPER_FOLDERS[spec.dataset]}/" for spec in real}))
+        raise DataError(f"profile {profile.name!r} trains on real data: give --data-root, the folder with {folders}")
+    wanted = {place.data_root / PAPER_FOLDERS[spec.dataset] for spec in real}
+    wanted |= {path for spec in real if (path := k400_path(spec, profile, place)) is not None}
+    missing = sorted(str(path) for path in wanted if not path.exists())
+    if missing:
+        raise DataError(f"missing under {place.data_root}: {', '.join(missing)}; see 'Reproduce' in the book")
