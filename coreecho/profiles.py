@@ -27,7 +27,7 @@ _SHORT = Recipe(
 )
 
 # The pretext task takes Kinetics-400's place: enough epochs to tell the motions apart.
-_PRETEXT = dataclasses.replace(_SHORT, epochs=30, head="linear", selection="last")
+_PRETEXT = dataclasses.replace(_SHORT, epochs=60, head="linear", selection="last")
 
 # Transfer at the demo and gpu scale: the same short schedule for every row of a table.
 _PROBE = dataclasses.replace(_SHORT, epochs=30, selection="mae", selection_clips=1)
