@@ -28,6 +28,7 @@ from coreecho.settings import Profile
 
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "r2": "R2 (%)"}
 NOT_RUN = "not yet run"
+NOT_IN_PAPER = "not in the paper"
 PUBLISHED_ONLY = "–"
 REPRODUCED = "EchoNet-Dynamic, run here"
 Array = npt.NDArray[np.float64]
@@ -147,8 +148,10 @@ def ablation(rows: Sequence[Row], records: Records, paper_records: Records | Non
     """
     lines, numbers = [], []
     for row in rows:
-        line = {"Training": row.system, "Published R2 (%)": f"{row.published['r2']:.2f} ± {row.published['r2_sd']:.2f}"}
-        numbers.append(_number(row, "published", "EchoNet-Dynamic", "r2", row.published["r2"]))
+        line = {"Training": row.system, "Published R2 (%)": NOT_IN_PAPER}
+        if row.published:
+            line["Published R2 (%)"] = f"{row.published['r2']:.2f} ± {row.published['r2_sd']:.2f}"
+            numbers.append(_number(row, "published", "EchoNet-Dynamic", "r2", row.published["r2"]))
         if paper_records is not None:
             line[REPRODUCED] = _headline(row, paper_records.get(row.name, ()))
         own = records.get(row.name, ())

@@ -8,8 +8,10 @@ import json
 
 import torch
 
+from coreecho import efficiency
 from coreecho.bench import BENCHMARKS, run_benchmarks
 from coreecho.cli.options import Commands
+from coreecho.profiles import get_profile
 from coreecho.provenance import device_name
 
 
@@ -18,10 +20,19 @@ def add_parser(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="speed beside a literal version of each part")
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"some of {', '.join(BENCHMARKS)}")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument(
+        "--efficiency", metavar="PROFILE", help="measure ms per clip of a profile's network and keep it by its records"
+    )
+    parser.add_argument(
+        "--batches", nargs="+", type=int, default=list(efficiency.BATCHES), metavar="N", help="clips in a pass for that"
+    )
     parser.set_defaults(run=_bench)
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    if arguments.efficiency:
+        print(efficiency.record(get_profile(arguments.efficiency), batches=arguments.batches))
+        return 0
     results = run_benchmarks(arguments.only)
     device = device_name(torch.device("cpu"))
     if arguments.json:

@@ -1,0 +1,237 @@
+"""The efficiency paragraph (section 4.1): training time and milliseconds per clip, measured, with the device named.
+
+    path = efficiency.record(get_profile("demo"))       # measures, and writes runs/demo/efficiency-DEVICE.json
+    efficiency.speed_table([get_profile("demo")])       # what has been measured, beside the published figure
+
+The paper states neither batch, precision nor whether decoding counts (gaps B). Here a pass is encoder and head on clips
+that lie on the device, in float32; its time does not depend on the weights' values, so fresh ones serve. Times are
+kept beside the records and never taken while the book is built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from coreecho.errors import CoReEchoError, RecordError, SettingsError
+from coreecho.experiments import published
+from coreecho.files import default_runs_dir, replace_file
+from coreecho.model import build_model
+from coreecho.place import data_fps
+from coreecho.provenance import provenance
+from coreecho.records import Record
+from coreecho.settings import ClipSettings, EncoderSettings, Profile, Run
+from coreecho.settings_text import from_dict, to_dict
+from coreecho.timing import TIMED, WARMUP, Timing, measure
+
+BATCHES = (1, 16)
+"""Clips in a pass: one, which gives the latency, and a batch, which gives the throughput."""
+NOT_RECORDED = "not recorded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Efficiency:
+    """What was measured of one profile's network on one device."""
+
+    profile: str
+    encoder: EncoderSettings
+    clip: ClipSettings
+    parameters: int
+    """Number of trained numbers in encoder and head."""
+    fps: float
+    """Frame rate of the videos that the clips come from."""
+    device: str
+    threads: int
+    """Processor threads in use; none on a GPU."""
+    torch: str
+    commit: str | None
+    uncommitted_changes: bool
+    finished: str
+    timings: tuple[Timing, ...]
+
+    def real_time(self, timing: Timing) -> float:
+        """Seconds of video that a clip spans, over the seconds that its EF takes: above 1 is faster than real time."""
+        return 1e3 * self.clip.span / self.fps / timing.mean_ms
+
+
+def record(
+    profile: Profile,
+    runs_dir: Path | None = None,
+    device: str = "auto",
+    *,
+    batches: Sequence[int] = BATCHES,
+    warmup: int = WARMUP,
+    timed: int = TIMED,
+) -> Path:
+    """Measures CoReEcho's network at a profile's scale and keeps the result beside the profile's records.
+
+    Args:
+        profile: at which scale.
+        runs_dir: folder of all records (default: runs/ of the project).
+        device: auto, cpu or cuda.
+        batches: clips in a pass, one measurement each (16 clips of UniFormer-S keep a CPU busy for over an hour).
+        warmup: untimed passes before each.
+        timed: timed passes of each.
+
+    Returns:
+        ``RUNS/PROFILE/efficiency-DEVICE.json``; an earlier one of this device is replaced.
+
+    Raises:
+        SettingsError: there is no such device.
+    """
+    where, run = _device(device), Run()
+    clip, encoder, fps = profile.clip_settings(run), profile.encoder, data_fps(run, profile)
+    assert fps is not None  # clips of EchoNet-Dynamic and its phantom keep the video's frames
+    torch.manual_seed(0)
+    model = (
+        build_model(encoder, profile.recipe(run), 55.0, clip=clip).to(where).to(memory_format=torch.channels_last_3d)
+    )
+    origin = provenance(where)
+    found = Efficiency(
+        profile=profile.name,
+        encoder=encoder,
+        clip=clip,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        fps=fps,
+        device=origin["device"],
+        threads=0 if where.type == "cuda" else origin["threads"],
+        torch=origin["versions"]["torch"],
+        commit=origin["commit"],
+        uncommitted_changes=origin["uncommitted_changes"],
+        finished=origin["finished"],
+        timings=tuple(measure(model, clip, where, batch=size, warmup=warmup, timed=timed) for size in batches),
+    )
+    return _keep(found, (runs_dir or default_runs_dir()) / profile.name)
+
+
+def measured(profile: Profile, runs_dir: Path | None = None) -> list[Efficiency]:
+    """What has been measured at a profile's scale, one per device, by file name.
+
+    Raises:
+        RecordError: a file is damaged, was edited, or is of another network than the profile's.
+    """
+    folder = (runs_dir or default_runs_dir()) / profile.name
+    return [_read(path, profile) for path in sorted(folder.glob("efficiency-*.json"))]
+
+
+def speed_table(profiles: Sequence[Profile], runs_dir: Path | None = None) -> pd.DataFrame:
+    """Milliseconds per clip by device, the published figure first; a profile without a measurement is not yet run."""
+    paper = published()["efficiency"]
+    mean, sd = paper["inference_ms_per_clip_mean"], paper["inference_ms_per_clip_sd"]
+    lines = [_speed_line("published", "36 × 112 × 112", paper["device"], "not said", f"{mean:.2f} ± {sd:.2f}", "–")]
+    for profile in profiles:
+        for each in measured(profile, runs_dir):
+            size = f"{each.clip.frames} × {each.clip.size} × {each.clip.size}"
+            lines += [
+                _speed_line(
+                    f"{profile.name} ({each.parameters / 1e6:.2g} M parameters)",
+                    size,
+                    each.device + (f", threads: {each.threads}" if each.threads else ""),
+                    str(timing.batch),
+                    f"{timing.mean_ms:.2f} ± {timing.sd_ms:.2f}",
+                    f"{each.real_time(timing):,.0f}×",
+                )
+                for timing in each.timings
+            ]
+        if lines[-1]["Profile"].partition(" ")[0] != profile.name:
+            lines.append(_speed_line(profile.name, "–", "–", "–", "not yet run", "–"))
+    return pd.DataFrame(lines)
+
+
+def training_table(records: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """Wall time of every training, with validation and without it, the published figure first.
+
+    Args:
+        records: by row name.
+    """
+    paper = published()["efficiency"]
+    lines = [
+        {
+            "Row": "published, CoReEcho",
+            "Seed": "not said",
+            "Data": "EchoNet-Dynamic",
+            "Device": paper["device"],
+            "Epochs": "25 + 5",
+            "With validation (min)": f"{60 * paper['training_hours']:.0f} (validation: not said)",
+            "Without (min)": "–",
+        }
+    ]
+    for name, own in records.items():
+        for each in own:
+            stages = list(dict.fromkeys(entry["stage"] for entry in each.history))
+            epochs = [sum(entry["stage"] == stage for entry in each.history) for stage in stages]
+            whole, validation = each.training_seconds, validation_seconds(each)
+            lines.append(
+                {
+                    "Row": name,
+                    "Seed": str(each.run.seed),
+                    "Data": f"{each.data['label']}, {each.profile.name}",
+                    "Device": str(each.provenance["device"]),
+                    "Epochs": " + ".join(str(count) for count in epochs),
+                    "With validation (min)": f"{whole / 60:.2f}",
+                    "Without (min)": NOT_RECORDED if validation is None else f"{(whole - validation) / 60:.2f}",
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def validation_seconds(record: Record) -> float | None:
+    """Wall time of a record's validation passes, or none where its training did not write it down."""
+    each = [entry.get("val_seconds") for entry in record.history]
+    return None if not each or None in each else float(sum(value for value in each if value is not None))
+
+
+def _speed_line(profile: str, size: str, device: str, batch: str, ms: str, real_time: str) -> dict[str, str]:
+    return {
+        "Profile": profile,
+        "Clip": size,
+        "Device": device,
+        "Clips in a pass": batch,
+        "ms per clip": ms,
+        "Faster than real time": real_time,
+    }
+
+
+def _read(path: Path, profile: Profile) -> Efficiency:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        digest = content.pop("digest")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        raise RecordError(f"{path}: not a complete measurement; remove it and measure again") from None
+    if digest != _digest(content):
+        raise RecordError(f"{path}: edited after it was written (its digest differs); restore it or measure again")
+    try:
+        found = from_dict(Efficiency, content)
+    except CoReEchoError as error:
+        raise RecordError(f"{path}: {error}; measure again") from None
+    if (found.profile, found.encoder, found.clip) != (profile.name, profile.encoder, profile.clip_settings(Run())):
+        raise RecordError(f"{path}: of another network or clip than profile {profile.name!r} has now; measure again")
+    return found
+
+
+def _device(name: str) -> torch.device:
+    """The device called auto, cpu or cuda."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("there is no CUDA device here; use device auto or cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _keep(found: Efficiency, folder: Path) -> Path:
+    """Writes a measurement into its profile's folder, with a digest of itself."""
+    slug = re.sub(r"[^a-z0-9]+", "-", found.device.lower()).strip("-")
+    path, content = folder / f"efficiency-{slug}.json", to_dict(found)
+    text = json.dumps(content | {"digest": _digest(content)}, indent=1, sort_keys=True)
+    replace_file(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
+    return path
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
