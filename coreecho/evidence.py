@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from coreecho.errors import RecordError
-from coreecho.evaluation import paired_bootstrap, regression_metrics, seed_summary
+from coreecho.evaluation import Array, Interval, paired_bootstrap, regression_metrics, seed_summary
 from coreecho.experiments import all_rows, table1
 from coreecho.records import Record
-from coreecho.tables import METRIC_NAMES, Records, column_label, format_interval, stack
+from coreecho.tables import METRIC_NAMES, NOT_RUN, Records, column_label, format_interval, stack
+from coreecho.verdicts import Verdict, verdict_word
 
 
 def differences(records: Records, reference: str) -> pd.DataFrame:
@@ -63,21 +64,36 @@ def by_seed(records: Records) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def verdict(records: Records, better: str, worse: str) -> str:
-    """Whether R2 of the row ``better`` lies above that of ``worse``, by a rule fixed beforehand.
+def judge(records: Records, better: str, worse: str, metric: str = "r2") -> Verdict | None:
+    """Whether the row ``better`` is ahead of ``worse`` in R2, or in MAE or RMSE, by `coreecho.verdicts.RULE`.
 
-    The claim holds when the paired 95 % interval of the difference excludes 0 in its direction and every seed agrees;
-    it does not hold when the interval excludes 0 the other way; else it is undecided.
+    Returns:
+        The verdict, its difference positive where ``better`` is ahead; nothing where one of the rows was not run.
     """
     if not records.get(better) or not records.get(worse):
-        return "not yet run"
+        return None
     labels, mine, _ = stack(records[better])
     theirs = stack(records[worse])[1]
-    gap = paired_bootstrap(labels, mine, theirs)["r2"]
-    pairs = zip(mine, theirs, strict=True)
-    agree = all(regression_metrics(labels, a).r2 > regression_metrics(labels, b).r2 for a, b in pairs)
-    word = "holds" if gap.low > 0 and agree else "does not hold" if gap.high < 0 else "undecided"
-    return f"{word} (difference in R2 of {format_interval(gap, 'r2')} percentage points)"
+    sign, unit = (100, "percentage points") if metric == "r2" else (-1, "EF points")
+    found = paired_bootstrap(labels, mine, theirs)[metric]
+    ends = sorted((sign * found.low, sign * found.high))
+    gap = Interval(sign * found.estimate, ends[0], ends[1])
+
+    def score(predictions: Array) -> float:
+        value: float = getattr(regression_metrics(labels, predictions), metric)
+        return sign * value
+
+    agree = all(score(a) > score(b) for a, b in zip(mine, theirs, strict=True))
+    return Verdict(verdict_word(gap.low, gap.high, agree), gap, unit, len(mine))
+
+
+def verdict(records: Records, better: str, worse: str) -> str:
+    """The verdict on ``better`` having a higher R2 than ``worse``, in a line."""
+    found = judge(records, better, worse)
+    if found is None:
+        return NOT_RUN
+    gap = f"{found.gap.estimate:.1f} [{found.gap.low:.1f}, {found.gap.high:.1f}]"
+    return f"{found.word} (difference in R2 of {gap} {found.unit})"
 
 
 def _mean_mae(records: Sequence[Record]) -> float:
@@ -126,20 +142,3 @@ def _truth_line(
         "R2 against the truth (%)": mean(r2_true, 100, 1),
         "MAE against the truth": mean(mae_true, 1, 2),
     }
-
-
-def provenance_table(records: Records) -> pd.DataFrame:
-    """The runs behind a table: key, seed, chosen epoch, training time and device."""
-    return pd.DataFrame(
-        {
-            "System": _systems()[name],
-            "Seed": record.run.seed,
-            "Run": record.folder.name,
-            "Epochs": len(record.history),
-            "Training (s)": f"{record.training_seconds:.0f}",
-            "Device": record.provenance["device"],
-            "Commit": (record.provenance["commit"] or "unknown")[:8],
-        }
-        for name, own in records.items()
-        for record in own
-    )

@@ -7,6 +7,7 @@ resamples in time, so that a stride means the same number of seconds as in train
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ from coreecho.errors import CheckpointError, DataError
 from coreecho.explain import INSTALL, Saliency, available, saliency
 from coreecho.model import CoReEcho
 from coreecho.protocols import protocol_starts
+from coreecho.sequences import in_time
 from coreecho.settings import ClipSettings
 from coreecho.video import Video, is_video, read_video, resample_seconds, to_square
 from coreecho.weightfiles import sha256
@@ -192,9 +194,11 @@ def _protocol(path: Path, video: Video, clip: ClipSettings) -> Literal["paper", 
 
 def _prepare(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Video:
     """The video on the network's grid: as it is, or with its sector cut out and its time resampled."""
+    square = to_square(video, clip.size, fan=protocol == "seconds")
+    if clip.resample:  # as in training on CAMUS: the whole file is one half cycle
+        return dataclasses.replace(square, frames=in_time(square.frames, clip.frames))
     if protocol == "paper":
-        return to_square(video, clip.size, fan=False)
-    square = to_square(video, clip.size)
+        return square
     return resample_seconds(square, info.fps) if info.fps and square.fps else square
 
 
@@ -214,6 +218,9 @@ def _explain(model: CoReEcho, clip: Frames) -> Saliency:
 
 def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:
     """What a careful reader of the number should know of the file and of the video that was made of it."""
+    if clip.resample:
+        whole = f"the whole file was taken as one sequence from end-diastole to end-systole and made {clip.frames} frames"
+        return [whole, *_about_checkpoint(info)]
     notes = []
     rate = video.fps or info.fps
     span = f"{clip.span} frames" + (f" ({clip.span / rate:.2f} s)" if rate else "")
@@ -228,6 +235,12 @@ def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInf
         notes.append(
             f"odd frame rate: {file.fps:g} frames per second were resampled to the {info.fps:g} of the training videos"
         )
+    return [*notes, *_about_checkpoint(info)]
+
+
+def _about_checkpoint(info: CheckpointInfo) -> list[str]:
+    """What the checkpoint says of itself."""
+    notes = []
     if info.dropped:
         notes.append(f"weights in the checkpoint that the network has no use for: {', '.join(info.dropped)}")
     if "phantom" in info.training_data:

@@ -20,8 +20,8 @@
 # on two CPU cores; the columns say so, and nothing in them is a result on hearts. Committed records are shown without
 # training. With `profile="paper"` and a `data_root` the same cells train on EchoNet-Dynamic.
 #
-# In the demo and gpu profiles the three rows share encoder, head, recipe and initialisation (random weights) and differ
-# in loss and views alone: AdaCon regresses with its adaptive contrastive loss on two crops of one clip, EchoCoTr
+# In the demo and gpu profiles the three rows share encoder, head, recipe and initialisation (*pretext* weights, learned
+# from the motions of textured shapes, in the place of Kinetics-400) and differ in loss and views alone: AdaCon regresses with its adaptive contrastive loss on two crops of one clip, EchoCoTr
 # minimises the squared error of one clip, CoReEcho ranks two clips and then refines its head. In the paper profile each
 # system has its own published recipe and the Kinetics-400 weights.
 
@@ -41,7 +41,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 from IPython.display import Image, Markdown
 
-from coreecho import evidence, experiments, figures, tables
+from coreecho import evidence, experiments, figures, tables, trace
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
@@ -69,6 +69,9 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 table = tables.comparison(records, paper_records)
 table.write(out, "table1")
 Markdown(table.markdown())
+
+# %% [markdown]
+# The numbers behind the table, published and ours, with every seed: {download}`table1.csv <../figures/table1.csv>`.
 
 # %% tags=["nbval-check-output"]
 Markdown(evidence.order_of_methods(records))
@@ -113,4 +116,4 @@ Image(out / "table1_scatter.png")
 # ## The runs behind it
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(evidence.provenance_table(records)))
+Markdown(tables.to_markdown(trace.behind(records)))

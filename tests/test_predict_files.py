@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from coreecho import checkpoints, cli, explain, figures, inference, predict
-from coreecho.errors import DataError, VideoError
+from coreecho.errors import CheckpointError, DataError, VideoError
 from coreecho.inference import find_files
 from coreecho.weightfiles import sha256
 
@@ -234,3 +234,29 @@ def test_weights_are_left_as_they_were_by_grad_cam(mixed, checkpoint):
     inference.predict_with(model, info, mixed / "a.avi", explain=True)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_a_network_of_whole_sequences_takes_the_file_as_one_clip(tmp_path):
+    model = tiny_model()
+    model.clip = dataclasses.replace(model.clip, frames=8, stride=1, resample=True)
+    model.levels = ((0.2, 0.2, 0.2), (0.3, 0.3, 0.3))
+    path = tmp_path / "camus.safetensors"
+    checkpoints.save(model, path, {"training_data": "phantom, tiny profile"})
+    echo = write_avi(tmp_path / "echo.avi", sector_frames(31, 32, 32)[0])
+    result = predict(echo, path)
+    assert len(result.clips) == 1
+    assert result.frames.shape == (8, 32, 32, 3)
+    assert any("one sequence from end-diastole to end-systole" in note for note in result.notes)
+    model.levels = ((0.5, 0.5, 0.5), (0.1, 0.1, 0.1))
+    checkpoints.save(model, path, {"training_data": "phantom, tiny profile"})
+    assert predict(echo, path).ef != pytest.approx(result.ef, abs=1e-4)  # the checkpoint's own grey levels are used
+
+
+def test_a_network_that_gives_no_ef_is_refused(tmp_path):
+    model = tiny_model()
+    for task in ("mi", "motion"):
+        model.task = task
+        path = tmp_path / f"{task}.safetensors"
+        checkpoints.save(model, path, {"training_data": "phantom, tiny profile"})
+        with pytest.raises(CheckpointError, match="not an EF"):
+            predict(write_avi(tmp_path / "echo.avi", FRAMES), path)

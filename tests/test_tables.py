@@ -178,17 +178,11 @@ def test_records_of_other_videos_are_not_stacked(tiny_records, tmp_path):
         tables.stack([first, dataclasses.replace(first, folder=tmp_path)])
 
 
-def test_provenance_names_each_run(tiny_records):
-    table = evidence.provenance_table(tiny_records)
-    assert table["Run"].tolist() == [record.folder.name for own in tiny_records.values() for record in own]
-    assert table["Epochs"].tolist() == [4, 4, 2]
-
-
 def test_run_names_and_rows_are_unique_and_found():
     names = [row.name for row in table1()]
     assert len(set(names)) == len(names)
     everything = all_runs()
-    assert len(everything) == 18
+    assert len(everything) == 36 + 80  # 12 rows in three seeds; 50 runs on CAMUS and 30 on HMC-QU in one
     assert all(find_run(name) == run for name, run in everything.items())
     assert find_run("table1/coreecho") == Run()
     assert find_run("table1/adacon/seed2") == Run(method="adacon", views="same-clip", seed=2)
