@@ -15,7 +15,6 @@ from typing import Any, Literal
 import torch
 from pydantic import PositiveInt
 from safetensors.torch import save as to_bytes
-from torch import nn
 
 from coreecho.clips import MEAN, SD
 from coreecho.errors import CheckpointError, SettingsError
@@ -151,69 +150,11 @@ def read_info(path: str | Path) -> CheckpointInfo:
     path = Path(path)
     if kind_of(path) != "safetensors":
         raise CheckpointError(f"{path} is a PyTorch file and has no description; open it with load()")
-    return _read_own(path, weights=False)[0]
-
-
-def load_k400(encoder: UniFormer, path: str | Path) -> tuple[str, ...]:
-    """Put the published Kinetics-400 weights (``uniformer_small_k400_16x8.pth``) into an encoder of the paper's size.
-
-    The file must be a bare state dict with exactly the 331 published keys; its 400-way head is left out where the
-    encoder has none.
-
-    Args:
-        encoder: A `coreecho.uniformer.uniformer_small` without a head, or with 400 classes.
-        path: The file.
-
-    Returns:
-        Names of the weights that were left out.
-
-    Raises:
-        CheckpointError: If the file is missing, damaged or of another architecture.
-    """
-    path = Path(path)
-    state = read_weights(path)["weights"]
-    dropped: list[str] = []
-    if isinstance(encoder.head, nn.Identity):
-        dropped = [key for key in ("head.weight", "head.bias") if state.pop(key, None) is not None]
-        if len(dropped) < 2:
-            raise CheckpointError(
-                f"{path} lacks head.weight or head.bias, so it is not the published Kinetics-400 file; "
-                "get uniformer_small_k400_16x8.pth from the UniFormer model zoo"
-            )
-    fit(encoder, state, path)
-    return tuple(dropped)
-
-
-def load_encoder(encoder: nn.Module, path: str | Path) -> CheckpointInfo:
-    """Put the encoder of an own checkpoint into a new network; its head is left out.
-
-    Raises:
-        CheckpointError: If the file is missing, damaged or of another architecture.
-    """
-    path = Path(path)
-    info, state = _read_own(path, weights=True)
-    start = "encoder."
-    fit(encoder, {key.removeprefix(start): value for key, value in state.items() if key.startswith(start)}, path)
-    return info
-
-
-def load_r2plus1d(encoder: R2Plus1D, path: str | Path) -> tuple[str, ...]:
-    """Put torchvision's r2plus1d_18 weights (a bare state dict) into AdaCon's encoder, without their classifier.
-
-    Returns:
-        Names of the weights that were left out.
-
-    Raises:
-        CheckpointError: If the file is missing, damaged or of another architecture.
-    """
-    state = read_weights(Path(path))["weights"]
-    dropped = tuple(key for key in state if key.startswith("fc."))
-    fit(encoder.net, {key: value for key, value in state.items() if key not in dropped}, Path(path))
-    return dropped
+    return read_own(path, weights=False)[0]
 
 
 def _open_own(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
-    info, state = _read_own(path, weights=True)
+    info, state = read_own(path, weights=True)
     clip = info.clip or ClipSettings()
     try:
         if sum(info.encoder.depths) > len(state) or clip.minimum_length * clip.size**2 > CLIP_PIXELS:
@@ -240,7 +181,7 @@ def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
     if regressor is None:
         raise CheckpointError(
             f"{path} holds an encoder without a regressor, so it predicts no EF; use it as initial weights "
-            "(coreecho.checkpoints.load_k400), or open a checkpoint with both"
+            "(coreecho.encoders.load_k400), or open a checkpoint with both"
         )
     dropped = tuple(key for key in weights if key.startswith("head."))
     state = {f"encoder.{key}": value for key, value in weights.items() if key not in dropped}
@@ -258,7 +199,12 @@ def _open_authors(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
     return _build(info), info, state
 
 
-def _read_own(path: Path, *, weights: bool) -> tuple[CheckpointInfo, State]:
+def read_own(path: Path, *, weights: bool) -> tuple[CheckpointInfo, State]:
+    """The description and, if asked for, the weights of an own checkpoint.
+
+    Raises:
+        CheckpointError: If the file is missing, damaged or no own checkpoint.
+    """
     header, state = read_safetensors(path, HEADER, weights=weights)
     if not isinstance(header, dict) or header.pop("format", None) != FORMAT:
         wanted = "it must be written by coreecho.checkpoints.save of this version"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from coreecho import checkpoints
+from coreecho import encoders
 from coreecho.clips import Levels
 from coreecho.datasets import MOTIONS, Dataset
 from coreecho.loading import ClipDataset
@@ -56,7 +56,7 @@ def initial_model(
     if path is not None:
         _load_kinetics(model, path)
     elif parent_weights is not None:
-        checkpoints.load_encoder(model.encoder, parent_weights)
+        encoders.load_encoder(model.encoder, parent_weights)
     return model
 
 
@@ -71,6 +71,6 @@ def _levels(transfer: Transfer, data: Dataset, clip: ClipSettings) -> Levels:
 
 def _load_kinetics(model: CoReEcho, path: Path) -> None:
     if isinstance(model.encoder, R2Plus1D):
-        checkpoints.load_r2plus1d(model.encoder, path)
+        encoders.load_r2plus1d(model.encoder, path)
     else:
-        checkpoints.load_k400(model.encoder, path)
+        encoders.load_k400(model.encoder, path)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from coreecho.checkpoints import FORMAT, load, load_k400, load_r2plus1d, read_info, save
+from coreecho.checkpoints import FORMAT, load, read_info, save
 from coreecho.clips import MEAN, SD
+from coreecho.encoders import load_k400, load_r2plus1d
 from coreecho.errors import CheckpointError, CoReEchoError
 from coreecho.model import MLPHead, R2Plus1D, build_model
 from coreecho.settings import ClipSettings, EncoderSettings, Recipe

@@ -7,8 +7,7 @@ import pytest
 from coreecho import phantom
 from coreecho.datasets import read_camus, read_echonet, read_hmcqu
 from coreecho.phantom import camus, hmcqu
-from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
-from coreecho.phantom_settings import PhantomSettings
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, PhantomSettings
 from coreecho.settings_text import from_dict, to_dict
 
 SETS = [

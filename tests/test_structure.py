@@ -14,11 +14,14 @@ PACKAGE = ROOT / "coreecho"
 # Data moves one way: a module imports only those named before it.
 # fmt: off
 ORDER = [
-    "errors", "phantom_settings", "settings", "profiles", "files", "phantom", "datasets", "video", "study_video",
-    "datacheck", "clips", "loading", "uniformer", "model", "weightfiles", "checkpoints", "hub", "losses", "objectives",
-    "baselines", "stages", "place", "initial", "protocols", "trainstate", "trainer", "evaluation", "provenance",
-    "records", "forecast", "scoring", "runs", "experiments", "embedding", "explain", "tables", "evidence", "inference",
-    "figures", "notebooks", "demo", "bench", "cli",
+    "errors", "phantom_settings", "settings", "settings_text", "profiles", "lineage", "files", "phantom", "datasets",
+    "video", "study_video", "datacheck", "clips", "sequences", "loading", "uniformer", "model", "weightfiles",
+    "checkpoints", "encoders", "hub", "losses", "objectives", "baselines", "stages", "place", "initial", "protocols",
+    "trainstate", "trainer", "evaluation", "resampling", "correlation", "classification", "provenance", "records",
+    "ledger", "forecast", "scoring", "runs", "experiments", "cells", "supplement", "timing", "efficiency",
+    "embedding", "continuity", "explain", "appendix", "outlined", "focus", "samples", "tables", "verdicts",
+    "evidence", "focus_tables", "outoffold", "transfer_scores", "transfer", "spread", "trace", "continuity_tables",
+    "claims", "inference", "figures", "figures_embedding", "figures_saliency", "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}

@@ -12,13 +12,17 @@ from coreecho.cli.options import Commands, add_list_options
 from coreecho.datacheck import Options, check_folder
 from coreecho.datasets import Dataset
 from coreecho.errors import DataError, SettingsError
-from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
+from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings
 from coreecho.profiles import get_profile
 from coreecho.video.pack import open_pack
 from coreecho.video.packing import find_pack, write_pack
 
-SMALL_SETS: dict[str, phantom.AnySettings] = {"camus": CamusPhantomSettings(), "hmcqu": HmcquPhantomSettings()}
-"""Phantoms of the smaller data sets, at the demo's scale."""
+SMALL_SETS: dict[str, phantom.AnySettings] = {
+    "camus": CamusPhantomSettings(),
+    "hmcqu": HmcquPhantomSettings(),
+    "motions": MotionSettings(),
+}
+"""Phantoms of the smaller data sets and the pretext task's moving shapes, at the demo's scale."""
 
 
 def add_parser(commands: Commands) -> None:
