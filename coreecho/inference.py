@@ -219,7 +219,9 @@ def _explain(model: CoReEcho, clip: Frames) -> Saliency:
 def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:
     """What a careful reader of the number should know of the file and of the video that was made of it."""
     if clip.resample:
-        whole = f"the whole file was taken as one sequence from end-diastole to end-systole and made {clip.frames} frames"
+        whole = (
+            f"the whole file was taken as one sequence from end-diastole to end-systole and made {clip.frames} frames"
+        )
         return [whole, *_about_checkpoint(info)]
     notes = []
     rate = video.fps or info.fps

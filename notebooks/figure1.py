@@ -41,7 +41,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 from IPython.display import Image, Markdown
 
 from coreecho import appendix, continuity_tables, experiments, figures, tables, trace
-from coreecho.figures_embedding import embedding_panels, trusted
+from coreecho.figures.embeddings import embedding_panels, trusted
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile

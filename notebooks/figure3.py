@@ -44,7 +44,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 from IPython.display import Image, Markdown
 
 from coreecho import evidence, experiments, figures, focus, focus_tables, tables
-from coreecho.figures_saliency import saliency_grid
+from coreecho.figures.saliency import saliency_grid
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile

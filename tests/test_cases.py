@@ -193,13 +193,13 @@ def test_a_wrong_figure_is_noticed(committed, tmp_path, monkeypatch):
     one_seed = {name: own[:1] for name, own in committed.items()}
     for wrong in (reversed_rows, one_seed):
         assert difference(figures.predicted_against_listed(wrong), "table1_scatter.png", tmp_path) > SAME_PICTURE
-    right = figures.stack
+    right = figures.predictions.stack
 
     def too_high(own):
         labels, predictions, videos = right(own)
         return labels, predictions + 1.0, videos
 
-    monkeypatch.setattr(figures, "stack", too_high)
+    monkeypatch.setattr(figures.predictions, "stack", too_high)
     assert difference(figures.predicted_against_listed(committed), "table1_scatter.png", tmp_path) > SAME_PICTURE
     assert difference(figures.label_scatter(drawn_labels(seed=7)), "phantom_labels.png", tmp_path) > SAME_PICTURE
 

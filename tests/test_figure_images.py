@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 from matplotlib.testing.compare import compare_images
 
-from coreecho import figures, figures_embedding
-from coreecho.figures_embedding import embedding_panels
+from coreecho import figures
+from coreecho.figures import embeddings as figures_embedding
+from coreecho.figures.embeddings import embedding_panels
 
 STORED = Path(__file__).parent / "fixtures" / "figures"
 DRAWN_BY, TOLERANCE = "3.11", 2.0

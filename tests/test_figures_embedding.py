@@ -9,7 +9,7 @@ import pytest
 
 from coreecho import appendix
 from coreecho.errors import RecordError
-from coreecho.figures_embedding import embedding_panels, trusted
+from coreecho.figures.embeddings import embedding_panels, trusted
 from coreecho.place import Place
 
 ROWS = ("table1/echocotr", "table1/coreecho")

@@ -8,7 +8,7 @@ from matplotlib.image import AxesImage
 
 from coreecho import figures
 from coreecho.errors import RecordError
-from coreecho.figures_saliency import saliency_grid
+from coreecho.figures.saliency import saliency_grid
 from coreecho.samples import Sample
 
 

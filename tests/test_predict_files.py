@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import cv2
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ from PIL import Image
 
 from coreecho import checkpoints, cli, explain, figures, inference, predict
 from coreecho.errors import CheckpointError, DataError, VideoError
+from coreecho.figures.style import SALIENCY
 from coreecho.inference import find_files
 from coreecho.weightfiles import sha256
 
@@ -201,9 +203,9 @@ def test_the_figure_shows_grad_cam_with_its_sign_and_scale(mixed, checkpoint):
     bright = dataclasses.replace(shown.saliency, map=np.ones((8, 32, 32), np.float32), empty=False)
     drawn = figures.prediction(dataclasses.replace(shown, saliency=bright))
     assert "raises the prediction" in texts(drawn)
-    maps = [image for image in drawn.findobj(figures.mpl.image.AxesImage) if image.get_array().ndim == 2]
+    maps = [image for image in drawn.findobj(mpl.image.AxesImage) if image.get_array().ndim == 2]
     assert len(maps) == 8
-    assert {image.get_cmap().name for image in maps} == {figures.SALIENCY}
+    assert {image.get_cmap().name for image in maps} == {SALIENCY}
     assert {image.get_clim() for image in maps} == {(0, 1)}, "one scale for the whole clip"
     assert "raises the prediction" not in texts(figures.prediction(plain))
 
@@ -215,7 +217,7 @@ def test_an_empty_map_is_said_and_not_drawn(mixed, checkpoint, monkeypatch):
     assert any("Grad-CAM is empty" in note for note in result.notes)
     drawn = figures.prediction(result)
     assert "Grad-CAM is empty" in texts(drawn)
-    assert all(image.get_array().ndim == 3 for image in drawn.findobj(figures.mpl.image.AxesImage))
+    assert all(image.get_array().ndim == 3 for image in drawn.findobj(mpl.image.AxesImage))
 
 
 def test_without_grad_cam_the_figure_is_drawn_and_a_note_says_so(mixed, checkpoint, tmp_path, monkeypatch, capsys):

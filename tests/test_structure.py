@@ -21,7 +21,7 @@ ORDER = [
     "ledger", "forecast", "scoring", "runs", "experiments", "cells", "supplement", "timing", "efficiency",
     "embedding", "continuity", "explain", "appendix", "outlined", "focus", "samples", "tables", "verdicts",
     "evidence", "focus_tables", "outoffold", "transfer_scores", "transfer", "spread", "trace", "continuity_tables",
-    "claims", "inference", "figures", "figures_embedding", "figures_saliency", "notebooks", "demo", "bench", "cli",
+    "claims", "inference", "figures", "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}

@@ -12,9 +12,7 @@ from coreecho.experiments import find_run
 def add_parser(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser("train", help="train and score one run; goes on where a killed one stopped")
-    parser.add_argument(
-        "name", metavar="RUN", help="table1/coreecho/seed0, table4/scratch/seed0/fold3, pretext, ..."
-    )
+    parser.add_argument("name", metavar="RUN", help="table1/coreecho/seed0, table4/scratch/seed0/fold3, pretext, ...")
     add_profile(parser)
     add_place(parser)
     parser.add_argument(

@@ -15,7 +15,7 @@ from coreecho import appendix
 from coreecho.continuity import layout_trustworthiness
 from coreecho.errors import RecordError
 from coreecho.experiments import all_rows
-from coreecho.figures import GREY, STYLE
+from coreecho.figures.style import GREY, STYLE
 from coreecho.place import Place
 from coreecho.records import Record
 from coreecho.tables import column_label

@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from coreecho.errors import RecordError
 from coreecho.explain import Sign
-from coreecho.figures import SALIENCY, STYLE
+from coreecho.figures.style import SALIENCY, STYLE
 from coreecho.samples import Sample
 
 OUTLINE = "white"

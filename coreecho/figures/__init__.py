@@ -1,0 +1,23 @@
+"""Plots of the book: one function per figure, axes with units, colours that colour-blind readers can tell apart.
+
+Every figure function returns a matplotlib `Figure`; `save` writes it as PNG and SVG.
+"""
+
+from coreecho.figures.embeddings import embedding_panels, trusted
+from coreecho.figures.one_file import prediction
+from coreecho.figures.phantom import contact_sheet, label_scatter
+from coreecho.figures.predictions import predicted_against_listed
+from coreecho.figures.saliency import saliency_grid
+from coreecho.figures.style import save, save_png
+
+__all__ = [
+    "contact_sheet",
+    "embedding_panels",
+    "label_scatter",
+    "predicted_against_listed",
+    "prediction",
+    "saliency_grid",
+    "save",
+    "save_png",
+    "trusted",
+]
