@@ -4,6 +4,7 @@
 # make table1   Table 1 from the committed records     make notebooks  every notebook, executed and normalised
 # make runs     train what is missing (PROFILE=demo|gpu|paper)         make bench      speed and memory
 # make clean    remove what make made, but the environment and data    make test-long  the slow tests too
+# make test-slurm  the grid on a one-node Slurm, where slurm-wlm is installed (.ci/install_slurm)
 #
 # Every verb first builds .venv from requirements.lock. Without make: see "Without make" in README.md.
 
@@ -11,6 +12,8 @@ SHELL   := bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON  ?= python3.11
 PROFILE ?= demo
+# More settings of the grid, such as CONFIG='data_root=DIR' (the list is at the head of Snakefile).
+CONFIG  ?=
 PYTEST_ARGS ?=
 BOOK    := build/book
 
@@ -28,7 +31,7 @@ export MPLBACKEND := agg
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint book notebooks table1 runs bench clean
+.PHONY: help install demo test test-long test-slurm lint book notebooks table1 runs bench clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -63,6 +66,9 @@ test-long: $(INSTALLED)
 	$(BIN)/pytest -m "slow or not slow" -n auto --dist loadfile --cov tests $(PYTEST_ARGS)
 	$(NBVAL)
 
+test-slurm: $(INSTALLED)
+	$(BIN)/pytest -m slow tests/test_slurm.py
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -81,11 +87,11 @@ table1: $(INSTALLED)
 	@cat figures/table1.md
 
 runs: $(INSTALLED)
-	$(BIN)/coreecho runs fill --profile $(PROFILE)
+	$(BIN)/snakemake --cores all runs --config profile=$(PROFILE) $(CONFIG)
 
 bench: $(INSTALLED)
 	$(BIN)/coreecho bench
 
 clean:
-	rm -rf build _build .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
+	rm -rf build _build .snakemake .pytest_cache .mypy_cache .ruff_cache .coverage .hypothesis
 	find coreecho tests notebooks -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -174,7 +174,7 @@ def paired_bootstrap(
     pb = _checked(labels, b)[1]
     values = _resampled(y, np.concatenate([pa, pb]), resamples, seed)  # (1 + R, S + S', 3)
     gaps = values[:, : len(pa)].mean(axis=1) - values[:, len(pa) :].mean(axis=1)  # (1 + R, 3)
-    ends, p = _percentiles(gaps[1:], level), [_two_sided(column) for column in gaps[1:].T]
+    ends, p = _percentiles(gaps[1:], level), [two_sided(column) for column in gaps[1:].T]
     return {name: Difference(float(gaps[0, i]), *ends[i], p=p[i]) for i, name in enumerate(METRICS)}
 
 
@@ -208,7 +208,7 @@ def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
     return y, p
 
 
-def _draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
+def draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
     """How often each of n patients is drawn, in chunks (R, N) of at most `CHUNK` resamples."""
     generator = np.random.default_rng(seed)
     for first in range(0, resamples, CHUNK):
@@ -220,7 +220,7 @@ def _draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
 def _resampled(y: Array, p: Array, resamples: int, seed: int) -> Array:
     """Metrics (1 + R, S, 3): on the patients as they are, then on each of R resamples."""
     as_they_are = np.ones((1, len(y)))
-    return np.concatenate([_weighted_metrics(c, y, p) for c in (as_they_are, *_draws(len(y), resamples, seed))])
+    return np.concatenate([_weighted_metrics(c, y, p) for c in (as_they_are, *draws(len(y), resamples, seed))])
 
 
 def _weighted_metrics(counts: Array, y: Array, p: Array) -> Array:
@@ -242,7 +242,7 @@ def _percentiles(drawn: Array, level: float) -> list[tuple[float, float]]:
     return [(float(low), float(high)) for low, high in ends.T]
 
 
-def _two_sided(drawn: Array) -> float:
+def two_sided(drawn: Array) -> float:
     """Two-sided bootstrap p of (R,) differences; never 0, since R draws cannot tell less than 2 / (R + 1) from 0."""
     finite = drawn[np.isfinite(drawn)]
     side = min(int((finite <= 0).sum()), int((finite >= 0).sum()))

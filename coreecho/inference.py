@@ -18,16 +18,15 @@ import torch
 
 from coreecho.checkpoints import CheckpointInfo, load, weights_file
 from coreecho.clips import Frames, cut, normalise
-from coreecho.errors import CheckpointError, DataError
+from coreecho.errors import CheckpointError
 from coreecho.explain import INSTALL, Saliency, available, saliency
 from coreecho.model import CoReEcho
 from coreecho.protocols import protocol_starts
 from coreecho.sequences import in_time
 from coreecho.settings import ClipSettings
-from coreecho.video import Video, is_video, read_video, resample_seconds, to_square
+from coreecho.video import Video, read_video, resample_seconds, to_square
 from coreecho.weightfiles import sha256
 
-SUFFIXES = (".avi", ".mp4", ".mov", ".gif", ".dcm", ".dicom", ".nii", ".nii.gz", ".mhd", ".mha")
 ScanProtocol = Literal["auto", "paper", "seconds"]
 
 
@@ -158,33 +157,6 @@ def predict_with(
         saliency=shown,
         checkpoint_sha256=digest,
     )
-
-
-def find_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Echo files by name; a folder stands for those that lie in it, sorted, told by their first bytes or their suffix.
-
-    Returns:
-        the files, and what lies in the folders but is no echo file (a system file, a text, a still, a folder). A file
-        that is called like one counts as one, so that a broken one is reported and not passed over.
-
-    Raises:
-        DataError: a folder holds no echo file.
-    """
-    files: list[Path] = []
-    skipped: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        inside = sorted(path.iterdir())
-        echoes = [
-            each for each in inside if each.is_file() and (each.name.lower().endswith(SUFFIXES) or is_video(each))
-        ]
-        if not echoes:
-            raise DataError(f"{path}: no echo file lies in this folder; give files, or a folder that holds some")
-        files += echoes
-        skipped += [each for each in inside if each not in echoes]
-    return files, skipped
 
 
 def _protocol(path: Path, video: Video, clip: ClipSettings) -> Literal["paper", "seconds"]:

@@ -1,4 +1,4 @@
-"""The three profiles: ``demo`` (two CPU cores, minutes), ``gpu`` (one GPU, about an hour), ``paper`` (real data).
+"""The three profiles: ``demo`` (two CPU cores, minutes), ``gpu`` (one GPU), ``paper`` (real data).
 
 The demo and gpu profiles train every row with one shared recipe, fixed on validation data, so that rows differ only in
 what they are about (loss, views, initialisation). The paper profile gives each method its own published recipe and
@@ -66,7 +66,7 @@ DEMO = Profile(
 
 GPU = Profile(
     name="gpu",
-    summary="Phantoms at 112x112 and UniFormer-S: about an hour on one GPU.",
+    summary="Phantoms at 112x112 and UniFormer-S, for one GPU.",
     phantom=PhantomSettings(
         train=2000, val=300, test=300, size=112, min_frames=80, max_frames=220, fps=50.0, seed=2025
     ),

@@ -15,9 +15,9 @@ from coreecho.errors import DataError
 from coreecho.evaluation import (
     CHUNK,
     METRICS,
-    _draws,
     average_clips,
     bootstrap,
+    draws,
     paired_bootstrap,
     regression_metrics,
     seed_summary,
@@ -100,7 +100,7 @@ def test_bootstrap_equals_resampling_with_the_same_draws():
     labels, predictions = example()
     resamples, seed = 60, 3
     plain = []
-    for row in np.concatenate(list(_draws(len(labels), resamples, seed))):
+    for row in np.concatenate(list(draws(len(labels), resamples, seed))):
         patients = np.repeat(np.arange(len(labels)), row.astype(int))
         scores = [regression_metrics(labels[patients], seed_row[patients]) for seed_row in predictions]
         plain.append([np.mean([getattr(score, metric) for score in scores]) for metric in METRICS])
@@ -114,11 +114,11 @@ def test_bootstrap_equals_resampling_with_the_same_draws():
 
 
 def test_draws_keep_the_number_of_patients_and_depend_on_the_seed_only():
-    counts = np.concatenate(list(_draws(7, CHUNK + 5, seed=1)))
+    counts = np.concatenate(list(draws(7, CHUNK + 5, seed=1)))
     assert counts.shape == (CHUNK + 5, 7)
     assert (counts.sum(axis=1) == 7).all()
-    assert (counts == np.concatenate(list(_draws(7, CHUNK + 5, seed=1)))).all()
-    assert not (counts == np.concatenate(list(_draws(7, CHUNK + 5, seed=2)))).all()
+    assert (counts == np.concatenate(list(draws(7, CHUNK + 5, seed=1)))).all()
+    assert not (counts == np.concatenate(list(draws(7, CHUNK + 5, seed=2)))).all()
 
 
 def test_paired_bootstrap_shares_patients_between_systems():

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from coreecho import checkpoints, cli, explain, figures, inference, predict
+from coreecho.echofiles import find_files
 from coreecho.errors import CheckpointError, DataError, VideoError
 from coreecho.figures.style import SALIENCY
-from coreecho.inference import find_files
 from coreecho.weightfiles import sha256
 
 FRAMES, MASK = sector_frames(40, 120, 160)

@@ -29,7 +29,9 @@ def add_profile(parser: argparse.ArgumentParser) -> None:
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """Where data and records are, and on what to compute."""
-    parser.add_argument("--data-root", type=Path, help="paper profile: folder with echonet/ and weights/")
+    parser.add_argument(
+        "--data-root", type=Path, help="paper profile: folder with echonet/ camus/ hmcqu/ weights/ lists/"
+    )
     parser.add_argument("--runs-dir", type=Path, help="records and checkpoints (default: runs/ of the project)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     parser.add_argument("--workers", type=_count, default=0, help="loader processes (default: 0)")

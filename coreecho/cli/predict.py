@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 from coreecho import figures
 from coreecho.checkpoints import load, weights_file
 from coreecho.cli.options import Commands
+from coreecho.echofiles import find_files
 from coreecho.errors import DataError, SettingsError
 from coreecho.files import replace_file
-from coreecho.inference import Prediction, find_files, predict_with
+from coreecho.inference import Prediction, predict_with
 from coreecho.weightfiles import sha256
 
 

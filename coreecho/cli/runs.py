@@ -1,17 +1,22 @@
-"""``coreecho runs list | status | fill``: which records exist, which are missing, and filling them in."""
+"""``coreecho runs list | status | plan | fill``: which records exist, which are missing, and filling them in."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from fnmatch import fnmatchcase
 
 import pandas as pd
 
-from coreecho import runs
+from coreecho import ledger, runs
 from coreecho.cli.options import Commands, add_place, add_profile, place_of, profile_of
-from coreecho.experiments import all_runs
+from coreecho.errors import SettingsError
+from coreecho.experiments import all_runs, find_run
 from coreecho.files import default_runs_dir
-from coreecho.records import list_records
+from coreecho.lineage import parent, with_ancestors
+from coreecho.place import Place, load_data
+from coreecho.records import RECORD, list_records, run_key
+from coreecho.settings import Profile, Run
 
 
 def add_parser(commands: Commands) -> None:
@@ -21,9 +26,14 @@ def add_parser(commands: Commands) -> None:
     for name, action, text in (
         ("list", _list, "the records of a profile"),
         ("status", _status, "every run of the paper's tables: done or missing"),
+        ("plan", _plan, "every run with the path of its record and of the record that it starts from"),
         ("fill", _fill, "train every missing run, one after another"),
     ):
         sub = actions.add_parser(name, help=text)
+        if name != "list":
+            sub.add_argument(
+                "only", nargs="*", metavar="RUN", help="only these, such as table4, 'table1/*/seed0' (default: all)"
+            )
         add_profile(sub)
         add_place(sub)
         if name != "fill":
@@ -39,7 +49,11 @@ def _list(arguments: argparse.Namespace) -> int:
             "run": record.folder.name,
             "data": record.data["label"],
             "device": record.provenance["device"],
-            **{name: round(record.metrics[record.profile.protocol][name], 4) for name in ("mae", "rmse", "r2")},
+            **{
+                name: round(value, 4)
+                for name, value in record.metrics[record.profile.protocol_of(record.run)].items()
+                if name in ("mae", "rmse", "r2", "accuracy")
+            },
         }
         for record in records
     ]
@@ -49,8 +63,8 @@ def _list(arguments: argparse.Namespace) -> int:
 def _status(arguments: argparse.Namespace) -> int:
     profile, place = profile_of(arguments), place_of(arguments)
     rows: list[dict[str, object]] = []
-    for name, run in all_runs().items():
-        record = runs.find(run, profile, place)
+    for name, run in _chosen(arguments.only).items():
+        record = ledger.find(run, profile, place)
         rows.append(
             {"name": name, "state": "missing" if record is None else "done", "key": record.key if record else ""}
         )
@@ -59,9 +73,89 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _fill(arguments: argparse.Namespace) -> int:
     profile = profile_of(arguments)
-    records = runs.ensure(list(all_runs().values()), profile, place_of(arguments))
+    records = runs.ensure(list(_chosen(arguments.only).values()), profile, place_of(arguments))
     print(f"{len(records)} records of profile {profile.name!r}")
     return 0
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    """What a workflow engine needs: a run that fills several cells once, and what missing runs start from."""
+    profile, place = profile_of(arguments), place_of(arguments)
+    wanted = dict.fromkeys(_chosen(arguments.only).values())
+    missing = [run for run in wanted if ledger.find(run, profile, place) is None]
+    line = with_ancestors(missing, profile)
+    ledger.check_inputs(line, profile, place)
+    paths, names = _Paths(profile, place), _names()
+    rows: list[dict[str, object]] = []
+    for run in dict.fromkeys([*line, *wanted]):
+        done = ledger.find(run, profile, place) is not None
+        # A finished run needs nothing, so it names no parent that might be trained for its sake.
+        above = None if done else parent(run, profile)
+        rows.append(
+            {
+                "name": names[run],
+                "state": "done" if done else "missing",
+                "wanted": run in wanted,
+                "record": paths.record(run),
+                "parent": "" if above is None else paths.record(above),
+            }
+        )
+    return _show(rows, arguments.json, "no runs")
+
+
+class _Paths:
+    """Where the records of one profile's runs lie; real data are read, each set and fold once, where a key needs it."""
+
+    def __init__(self, profile: Profile, place: Place) -> None:
+        self.profile, self.place = profile, place
+        self._fingerprints: dict[tuple[str, int | None], str] = {}
+
+    def record(self, run: Run) -> str:
+        """The path of the record, relative if the records' folder was given so."""
+        return str(ledger.folder_of(run, self.profile, self.place, self._key(run)) / RECORD)
+
+    def _key(self, run: Run) -> str:
+        known = ledger.known_key(run, self.profile)
+        if known is not None:
+            return known
+        record = ledger.find(run, self.profile, self.place)
+        if record is not None:
+            return record.key
+        above = parent(run, self.profile)
+        return run_key(run, self.profile, self._fingerprint(run), "" if above is None else self._key(above))
+
+    def _fingerprint(self, run: Run) -> str:
+        part = run.dataset, run.fold
+        if part not in self._fingerprints:
+            self._fingerprints[part] = str(load_data(run, self.profile, self.place)[1]["fingerprint"])
+        return self._fingerprints[part]
+
+
+def _names() -> dict[Run, str]:
+    """The first name of every run, and of the one that stands in for Kinetics-400."""
+    return {find_run("pretext"): "pretext"} | {run: name for name, run in reversed(all_runs().items())}
+
+
+def _chosen(only: list[str]) -> dict[str, Run]:
+    """The runs whose names match any of the patterns or begin with their parts; all where there is no pattern.
+
+    Raises:
+        SettingsError: a pattern matches no run.
+    """
+    known = all_runs()
+    if not only:
+        return known
+    chosen: dict[str, Run] = {}
+    for pattern in only:
+        found = {
+            name: run for name, run in known.items() if any(fnmatchcase(name, p) for p in (pattern, f"{pattern}/*"))
+        }
+        if not found and pattern == "pretext":
+            found = {pattern: find_run(pattern)}
+        if not found:
+            raise SettingsError(f"no run is called {pattern!r}; `coreecho runs status` lists those that there are")
+        chosen |= found
+    return chosen
 
 
 def _show(rows: list[dict[str, object]], as_json: bool, nothing: str) -> int:
