@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from coreecho import phantom
-from coreecho.errors import DataError, SettingsError
+from coreecho.errors import DataError, RecordError, SettingsError
 from coreecho.files import default_runs_dir
 from coreecho.initial import k400_path
 from coreecho.lineage import parent
@@ -41,11 +41,15 @@ def find(run: Run, profile: Profile, place: Place) -> Record | None:
     """The record of ``run`` at exactly this profile, if it exists; no data is needed to look.
 
     Real data: any fingerprint will do, since the data may be elsewhere; several are refused.
+
+    Raises:
+        RecordError: the record is damaged, edited, or another run's or profile's.
+        SettingsError: there are records of several versions of the data.
     """
     key = known_key(run, profile)
     if key is not None:
         folder = folder_of(run, profile, place, key)
-        return read_record(folder) if (folder / RECORD).exists() else None
+        return _own(read_record(folder), run, profile, key) if (folder / RECORD).exists() else None
     found = [
         record
         for record in list_records(place.runs_dir or default_runs_dir(), profile.name)
@@ -57,6 +61,20 @@ def find(run: Run, profile: Profile, place: Place) -> Record | None:
             + ", ".join(record.folder.name for record in found)
         )
     return found[0] if found else None
+
+
+def _own(record: Record, run: Run, profile: Profile, key: str) -> Record:
+    """The record, if it is what its folder's name says.
+
+    Raises:
+        RecordError: it is another run's or another profile's, put here by hand.
+    """
+    if (record.key, record.run, record.profile.name) != (key, run, profile.name):
+        raise RecordError(
+            f"{record.folder}: holds the record {record.run.slug}-{record.key} of profile {record.profile.name!r}; "
+            "put it back where it belongs, or remove it and run this one again"
+        )
+    return record
 
 
 def _expected(record: Record, profile: Profile, place: Place) -> str:

@@ -49,14 +49,14 @@ from pathlib import Path
 
 from IPython.display import Markdown
 
-from coreecho import claims, findings
+from coreecho import claims
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
 
 place = notebook_place("", runs_dir, "auto")
 out = Path(figures_dir) if figures_dir else project_root() / "figures"
-found = [findings.survey(get_profile(name), place, seeds, transfer_seeds) for name in profiles]
+found = [claims.survey(get_profile(name), place, seeds, transfer_seeds) for name in profiles]
 
 # %% [markdown]
 # ## At a glance

@@ -40,8 +40,8 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 from IPython.display import Image, Markdown
 
-from coreecho import appendix, continuity_tables, experiments, figures, tables, trace
-from coreecho.figures.embeddings import embedding_panels, trusted
+from coreecho import appendix, experiments, figures, tables, trace
+from coreecho.continuity import tables as continuity_tables
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
@@ -68,7 +68,7 @@ paper_records = {} if profile == "paper" else tables.existing(rows, "paper", pla
 # %% mystnb={"image": {"alt": "Two scatter plots of UMAP layouts side by side, EchoCoTr and CoReEcho; each point is a test video, coloured by its listed ejection fraction on one shared colour bar."}, "figure": {"caption": "UMAP layouts of the embeddings of every test video's first clip, coloured by listed EF; the title names data, profile and seed.", "name": "fig-figure1"}}
 pictured = {name: records[name][0] for name in shown}
 layouts = {name: appendix.layout(record, place) for name, record in pictured.items()}
-figures.save(embedding_panels(pictured, layouts), out, "figure1")
+figures.save(figures.embedding_panels(pictured, layouts), out, "figure1")
 Image(out / "figure1.png")
 
 # %% [markdown]
@@ -76,7 +76,7 @@ Image(out / "figure1.png")
 # embedding too (trustworthiness, 1 at best, about 0.5 by chance).
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(trusted(pictured, layouts, place)))
+Markdown(tables.to_markdown(figures.trusted(pictured, layouts, place)))
 
 # %% [markdown]
 # ## The evidence

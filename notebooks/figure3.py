@@ -43,12 +43,12 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 from IPython.display import Image, Markdown
 
-from coreecho import evidence, experiments, figures, focus, focus_tables, tables
-from coreecho.figures.saliency import saliency_grid
+from coreecho import experiments, figures, focus, tables, trace
 from coreecho.files import project_root
+from coreecho.focus import tables as focus_tables
+from coreecho.focus.samples import samples
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
-from coreecho.samples import samples
 
 place = notebook_place(data_root, runs_dir, device)
 out = Path(figures_dir) if figures_dir else project_root() / "figures"
@@ -76,7 +76,7 @@ def grid(data, name, *, sign="raises", which=0, task="ef"):
     """Draws and saves one figure of the samples of a data set."""
     shown = {system: samples(own[which], place) for system, own in systems[data].items()}
     label = tables.column_label(systems[data]["CoReEcho"][which])
-    figures.save_png(saliency_grid(shown, label, sign=sign, task=task), out / f"{name}.png")
+    figures.save_png(figures.saliency_grid(shown, label, sign=sign, task=task), out / f"{name}.png")
     return Image(out / f"{name}.png")
 
 
@@ -169,4 +169,4 @@ behind = {
     for data, prefix in (("echonet", "table1/"), ("camus", "table4/probe-"), ("hmcqu", "table5/probe-"))
     for system, name in names.items()
 }
-Markdown(tables.to_markdown(evidence.provenance_table(behind)))
+Markdown(tables.to_markdown(trace.behind(behind)))

@@ -37,10 +37,11 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 from IPython.display import Markdown
 
-from coreecho import experiments, tables, trace, transfer, transfer_scores, verdicts
+from coreecho import experiments, tables, trace, transfer, verdicts
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
+from coreecho.transfer import scores
 
 place = notebook_place(data_root, runs_dir, device)
 out = Path(figures_dir) if figures_dir else project_root() / "figures"
@@ -95,21 +96,19 @@ Markdown(tables.to_markdown(transfer.by_fold(records)))
 # probing is ahead by 0.72 EF points (7.00 against 6.28), fine-tuning by 0.04 (5.33 against 5.29), without an interval.
 
 # %% tags=["nbval-check-output"]
-Markdown(
-    "\n".join(["*" + verdicts.RULE + "*\n", *(f"- {line}" for line in transfer_scores.verdicts(records, "table4"))])
-)
+Markdown("\n".join(["*" + verdicts.RULE + "*\n", *(f"- {line}" for line in scores.verdicts(records, "table4"))]))
 
 # %% [markdown]
 # All paired differences, the first minus the second; for errors a negative one is in the first's favour:
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(transfer_scores.differences(records, "table4")))
+Markdown(tables.to_markdown(scores.differences(records, "table4")))
 
 # %% [markdown]
 # And with patients grouped by the worse of both views:
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(transfer_scores.differences(records, "table4", grouping="patient")))
+Markdown(tables.to_markdown(scores.differences(records, "table4", grouping="patient")))
 
 # %% [markdown]
 # ## What the paper leaves open

@@ -37,10 +37,11 @@ warnings.filterwarnings("ignore", message="IProgress not found")  # a progress b
 
 from IPython.display import Markdown
 
-from coreecho import experiments, tables, trace, transfer, transfer_scores, verdicts
+from coreecho import experiments, tables, trace, transfer, verdicts
 from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
+from coreecho.transfer import scores
 
 place = notebook_place(data_root, runs_dir, device)
 out = Path(figures_dir) if figures_dir else project_root() / "figures"
@@ -88,21 +89,19 @@ Markdown(pooled.markdown())
 # from random weights. Each is judged by accuracy, as the mean of per-fold values.
 
 # %% tags=["nbval-check-output"]
-Markdown(
-    "\n".join(["*" + verdicts.RULE + "*\n", *(f"- {line}" for line in transfer_scores.verdicts(records, "table5"))])
-)
+Markdown("\n".join(["*" + verdicts.RULE + "*\n", *(f"- {line}" for line in scores.verdicts(records, "table5"))]))
 
 # %% [markdown]
 # All paired differences in percentage points, the first minus the second, as means of per-fold metrics:
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(transfer_scores.differences(records, "table5")))
+Markdown(tables.to_markdown(scores.differences(records, "table5")))
 
 # %% [markdown]
 # And with all folds pooled:
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(transfer_scores.differences(records, "table5", pooled=True)))
+Markdown(tables.to_markdown(scores.differences(records, "table5", pooled=True)))
 
 # %% [markdown]
 # ## What the paper leaves open

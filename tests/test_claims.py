@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coreecho import appendix, claims, continuity_tables, efficiency, findings, spread
-from coreecho.claims_text import CLAIMS
+from coreecho import appendix, claims, efficiency, spread
+from coreecho.claims import findings
+from coreecho.claims.text import CLAIMS
+from coreecho.continuity import tables as continuity_tables
 from coreecho.experiments import all_rows, published
 from coreecho.ledger import folder_of, known_key
 from coreecho.lineage import parent

@@ -6,10 +6,10 @@ from helpers import formula
 from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, precision_score, recall_score
 
-from coreecho import classification, correlation
 from coreecho.errors import DataError
 from coreecho.evaluation import draws
-from coreecho.resampling import resampled
+from coreecho.transfer import classification, correlation
+from coreecho.transfer.resampling import resampled
 
 FOLDS = np.repeat(np.arange(5), [23, 23, 21, 21, 21])
 LABELS = (formula(1, np.arange(109)) < 0.3).astype(float)

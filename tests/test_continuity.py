@@ -6,7 +6,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 from sklearn.metrics import r2_score
 
-from coreecho import continuity
+from coreecho.continuity import measures as continuity
 from coreecho.errors import DataError
 
 LABELS = np.random.default_rng(5).normal(55.7, 12.4, 60).round(0)  # listed in whole percent, so that pairs tie

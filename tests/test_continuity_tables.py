@@ -8,7 +8,9 @@ import pytest
 from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
-from coreecho import appendix, continuity, continuity_tables, tables
+from coreecho import appendix, tables
+from coreecho.continuity import measures as continuity
+from coreecho.continuity import tables as continuity_tables
 from coreecho.errors import DataError, RecordError
 from coreecho.place import Place
 

@@ -9,7 +9,7 @@ from matplotlib.image import AxesImage
 from coreecho import figures
 from coreecho.errors import RecordError
 from coreecho.figures.saliency import saliency_grid
-from coreecho.samples import Sample
+from coreecho.focus.samples import Sample
 
 
 def sample(number, outlined=(1, 3), maps=1.0):

@@ -8,13 +8,15 @@ import pytest
 import torch
 from helpers import TINY, cavity_mask, sector_frames, tiny_model, tiny_place
 
-from coreecho import focus, focus_tables, outlined, phantom
+from coreecho import focus, phantom
 from coreecho.datasets import Dataset, Study, read_camus, read_hmcqu
 from coreecho.errors import DataError, RecordError
 from coreecho.explain import Saliency
-from coreecho.outlined import Outlined, nearest_start, outlined_studies
+from coreecho.focus import outlined
+from coreecho.focus import tables as focus_tables
+from coreecho.focus.outlined import Outlined, nearest_start, outlined_studies
+from coreecho.focus.samples import choose, samples, shown_frames
 from coreecho.runs import ensure
-from coreecho.samples import choose, samples, shown_frames
 from coreecho.settings import ClipSettings, Run
 from coreecho.settings_text import override
 
@@ -341,7 +343,7 @@ def test_empty_maps_are_left_out_in_pairs_and_counted():
 
 
 def test_an_interval_has_the_coverage_that_it_claims(monkeypatch):
-    monkeypatch.setattr(focus, "RESAMPLES", 500)
+    monkeypatch.setattr(focus.maps, "RESAMPLES", 500)
     hits = 0
     for trial in range(40):
         found = focus.claim(fabricated(0.0, seed=1000 + trial, noise=0.1), fabricated(0.0, seed=trial, noise=0.1))

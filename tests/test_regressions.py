@@ -11,7 +11,8 @@ from pathlib import Path
 import fabricated
 import pytest
 
-from coreecho import continuity_tables, evidence, tables
+from coreecho import evidence, tables
+from coreecho.continuity import tables as continuity_tables
 from coreecho.place import Place
 
 STORED = Path(__file__).parent / "fixtures" / "regressions"

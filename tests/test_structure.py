@@ -17,12 +17,10 @@ ORDER = [
     "errors", "phantom_settings", "settings", "settings_text", "profiles", "lineage", "files", "phantom", "datasets",
     "video", "echofiles", "study_video", "datacheck", "clips", "sequences", "loading", "uniformer", "model",
     "weightfiles", "checkpoints", "encoders", "hub", "losses", "objectives", "baselines", "stages", "place",
-    "initial", "protocols", "trainstate", "trainer", "evaluation", "resampling", "correlation", "classification",
-    "provenance", "records", "ledger", "forecast", "scoring", "runs", "experiments", "cells", "supplement", "timing",
-    "efficiency", "embedding", "continuity", "explain", "appendix", "outlined", "focus", "samples", "tables",
-    "verdicts", "evidence", "focus_tables", "outoffold", "transfer_scores", "transfer", "spread", "trace",
-    "continuity_tables", "claims_text", "findings", "claims", "inference", "figures", "notebooks", "demo", "bench",
-    "cli",
+    "initial", "protocols", "trainstate", "trainer", "evaluation", "provenance", "records", "ledger", "forecast",
+    "scoring", "runs", "experiments", "cells", "supplement", "timing", "efficiency", "embedding", "explain",
+    "appendix", "tables", "verdicts", "evidence", "continuity", "focus", "transfer", "spread", "trace", "claims",
+    "inference", "figures", "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}

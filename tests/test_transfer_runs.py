@@ -1,6 +1,7 @@
 """Runs that start from other runs: pretext, systems on EchoNet-Dynamic, probing and fine-tuning on CAMUS and HMC-QU."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from helpers import TINY
 
 from coreecho import checkpoints, experiments, ledger, lineage, runs
 from coreecho.datasets import MOTIONS
-from coreecho.errors import DataError, SettingsError
+from coreecho.errors import DataError, RecordError, SettingsError
 from coreecho.lineage import PRETEXT, SYSTEMS, parent, with_ancestors
 from coreecho.place import Place, load_data
 from coreecho.profiles import DEMO, PAPER
@@ -187,3 +188,19 @@ def test_names_of_runs_reach_every_fold():
     assert all(experiments.find_run(name) == run for name, run in runs_of_all.items())
     assert sum(run.dataset == "camus" for run in runs_of_all.values()) == 50
     assert sum(run.dataset == "hmcqu" for run in runs_of_all.values()) == 30
+
+
+def test_a_record_in_the_place_of_another_is_refused_by_name(line, place, tmp_path):
+    other = dataclasses.replace(place, runs_dir=tmp_path)
+    key = ledger.known_key(PROBE, SMALL)
+    target = ledger.folder_of(PROBE, SMALL, other, key)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(ledger.find(PRETEXT, SMALL, place).folder, target)
+    with pytest.raises(RecordError, match=r"holds the record motions-pretext-seed0-\w+ of profile 'tiny'"):
+        ledger.find(PROBE, SMALL, other)
+    gpu = dataclasses.replace(SMALL, name="gpu")
+    stranger = ledger.folder_of(PROBE, gpu, other, ledger.known_key(PROBE, gpu))
+    stranger.parent.mkdir(parents=True)
+    shutil.copytree(line.folder, stranger)
+    with pytest.raises(RecordError, match="of profile 'tiny'"):
+        ledger.find(PROBE, gpu, other)

@@ -10,12 +10,13 @@ import pytest
 from helpers import TINY, formula
 from scipy.stats import pearsonr
 
-from coreecho import transfer, transfer_scores
-from coreecho.correlation import LEAST
+from coreecho import transfer
 from coreecho.errors import RecordError, SettingsError
 from coreecho.experiments import all_rows, published, table4, table5
-from coreecho.outoffold import finished, pool
 from coreecho.records import Record, read_record, write_record
+from coreecho.transfer import scores as transfer_scores
+from coreecho.transfer.correlation import LEAST
+from coreecho.transfer.outoffold import finished, pool
 
 PATIENTS = np.arange(120)
 EF = (45 + 24 * formula(1, PATIENTS)).round()

@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from coreecho import appendix
-from coreecho.continuity import layout_trustworthiness
+from coreecho.continuity.measures import layout_trustworthiness
 from coreecho.errors import RecordError
 from coreecho.experiments import all_rows
 from coreecho.figures.style import GREY, STYLE

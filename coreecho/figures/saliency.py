@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from coreecho.errors import RecordError
 from coreecho.explain import Sign
 from coreecho.figures.style import SALIENCY, STYLE
-from coreecho.samples import Sample
+from coreecho.focus.samples import Sample
 
 OUTLINE = "white"
 PANEL = 0.68
