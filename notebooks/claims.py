@@ -45,7 +45,10 @@ seeds = [0, 1, 2]
 transfer_seeds = [0]
 
 # %%
+import warnings
 from pathlib import Path
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
 from IPython.display import Markdown
 

@@ -27,6 +27,10 @@ runs_dir = ""
 seeds = [0, 1, 2]
 
 # %%
+import warnings
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+
 from IPython.display import Markdown
 
 from coreecho import cells, tables, trace

@@ -23,7 +23,10 @@ profile = "demo"
 figures_dir = ""
 
 # %%
+import warnings
 from pathlib import Path
+
+warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
 from IPython.display import Markdown
 

@@ -65,7 +65,7 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 # intervals over patients. Each video is scored by the mean prediction of three fixed clips. A dash marks what is only
 # printed in the paper and not trained here.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "full-width"]
 table = tables.comparison(records, paper_records)
 table.write(out, "table1")
 Markdown(table.markdown())

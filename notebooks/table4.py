@@ -62,7 +62,7 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 # The paper does not say by which quality it grouped. First by the quality of the four-chamber view, the one that is used
 # (47 of CAMUS's 500 patients are Poor):
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "full-width"]
 table = transfer.camus(records, paper_records)
 table.write(out, "table4")
 Markdown(table.markdown())
@@ -73,7 +73,7 @@ Markdown("\n".join(f"- {note}" for note in table.notes))
 # %% [markdown]
 # Then by the worse quality of a patient's two views (about one in five of CAMUS's patients is Poor):
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "full-width"]
 by_patient = transfer.camus(records, paper_records, grouping="patient")
 by_patient.write(out, "table4_patient")
 Markdown(by_patient.markdown())

@@ -63,7 +63,7 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 # Saeed's in sensitivity, specificity and accuracy at once, and pooled counts give none of them. Brackets hold the 95 %
 # interval over patients, drawn within folds.
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "full-width"]
 table = transfer.hmcqu(records, paper_records)
 table.write(out, "table5")
 Markdown(table.markdown())
@@ -74,7 +74,7 @@ Markdown("\n".join(f"- {note}" for note in table.notes))
 # %% [markdown]
 # Second, all cases of all folds counted together:
 
-# %% tags=["nbval-check-output"]
+# %% tags=["nbval-check-output", "full-width"]
 pooled = transfer.hmcqu(records, paper_records, pooled=True)
 pooled.write(out, "table5_pooled")
 Markdown(pooled.markdown())

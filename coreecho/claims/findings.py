@@ -105,8 +105,9 @@ class Finding:
 
 
 def figure(value: float) -> str:
-    """A number with about three digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    """A number with about three digits; what rounds to nothing has no sign."""
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return text.removeprefix("-") if text == "-0.00" else text
 
 
 def survey(
