@@ -12,8 +12,8 @@ from pydicom.data import get_testdata_file
 from coreecho import checkpoints, predict
 from coreecho.cli import data, main
 from coreecho.errors import CheckpointError
-from coreecho.model import CoReEcho, LinearHead, MLPHead
 from coreecho.experiments import all_runs
+from coreecho.model import CoReEcho, LinearHead, MLPHead
 from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings
 from coreecho.uniformer import UniFormer
 

@@ -144,6 +144,7 @@ def test_no_file_names_a_place_on_one_machine():
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
         for path in written_files()
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if not line.lstrip().startswith('"image/png"')  # letters and slashes by chance
         if home.search(line)
     ]
     assert not found
