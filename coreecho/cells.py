@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from coreecho.errors import SettingsError
-from coreecho.experiments import TABLES, Row, all_rows, published
+from coreecho.experiments import TABLES, all_rows
+from coreecho.rows import Row, published
 from coreecho.settings import Run
 
 COPIED = "copied by the paper from the work it cites; neither the paper nor this project trains it"
@@ -23,7 +24,11 @@ PUBLISHED_ONLY = {
     "table5/nguyen",
 }  # fmt: skip
 """Rows that are printed in the paper and not trained here."""
-ADDED = {"table2/l1-k400": "what Kinetics-400 weights add without L_1st, the control that the paper lacks"}
+ADDED = {
+    "table1/adacon-same-recipe": "the method without its own recipe",
+    "table1/echocotr-same-recipe": "the method without its own recipe",
+    "table2/l1-k400": "what Kinetics-400 weights add without L_1st, the control that the paper lacks",
+}
 """Rows that are trained here and not printed in the paper, and what they are for."""
 CONTEXT = {
     "source": "where the numbers come from",

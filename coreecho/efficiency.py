@@ -22,12 +22,12 @@ import pandas as pd
 import torch
 
 from coreecho.errors import CoReEchoError, RecordError, SettingsError
-from coreecho.experiments import published
 from coreecho.files import default_runs_dir, replace_file
 from coreecho.model import build_model
 from coreecho.place import data_fps
 from coreecho.provenance import provenance
 from coreecho.records import Record
+from coreecho.rows import published
 from coreecho.settings import ClipSettings, EncoderSettings, Profile, Run
 from coreecho.settings_text import from_dict, to_dict
 from coreecho.timing import TIMED, WARMUP, Timing, measure

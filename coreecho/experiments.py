@@ -7,58 +7,17 @@ printed in the paper only.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from coreecho.errors import SettingsError
 from coreecho.lineage import PRETEXT, SYSTEMS
+from coreecho.rows import Row, published
 from coreecho.settings import Init, Method, Run
 
 SEEDS = (0, 1, 2)
 """The paper's three trials (gaps A)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One row of a table: what the paper prints, and what is run here to rebuild it."""
-
-    name: str
-    """Table and row, as in run names."""
-    system: str
-    """The system as the paper names it."""
-    reference: str
-    """Citation key in the book's bibliography."""
-    clips: str
-    """Test-time protocol as the paper words it."""
-    published: dict[str, float]
-    """The paper's values: MAE and RMSE in EF points, R2 and its standard deviation over runs in percent."""
-    run: Run | None = None
-    """What is trained for it, at seed 0; none where the paper copied the row and it is not trained here."""
-    note: str = ""
-    """A remark printed under the table."""
-
-    folds: int = 0
-    """Number of cross-validation folds, each a run of its own; 0 for a data set with one test split."""
-
-    def runs(self, seeds: Sequence[int]) -> list[Run]:
-        """The row's runs at the given seeds: one per seed, or one per seed and fold, all folds of a seed together."""
-        if self.run is None:
-            return []
-        folds = range(self.folds) if self.folds else [None]
-        return [dataclasses.replace(self.run, seed=seed, fold=fold) for seed in seeds for fold in folds]
-
-
-@cache
-def published() -> dict[str, Any]:
-    """The paper's numbers (Tables 1-5, efficiency), and what the literature prints beside them."""
-    text = resources.files("coreecho").joinpath("published.json").read_text(encoding="utf-8")
-    content: dict[str, Any] = json.loads(text)
-    return content
 
 
 _TABLE1_RUNS = {"AdaCon": SYSTEMS["adacon"], "EchoCoTr": SYSTEMS["echocotr"], "CoReEcho": SYSTEMS["coreecho"]}
@@ -88,6 +47,25 @@ def table1() -> list[Row]:
             )
         )
     return rows
+
+
+def same_recipe() -> list[Row]:
+    """Table 1's rivals by CoReEcho's recipe in the place of their own: a second row each in the paper profile.
+
+    The demo and gpu profiles have one recipe for all rows anyway, so nothing is run for it there.
+    """
+    return [
+        dataclasses.replace(
+            row,
+            name=f"{row.name}-same-recipe",
+            system=f"{row.system}, CoReEcho's recipe",
+            published={},
+            run=dataclasses.replace(row.run, recipe="shared"),
+            on_request=True,
+        )
+        for row in table1()
+        if row.run is not None and row.run.method != "coreecho"
+    ]
 
 
 _TABLE2_ROWS = {
@@ -184,7 +162,14 @@ def _transfer_row(table: str, entry: dict[str, Any], way: str) -> Row:
     )
 
 
-TABLES = {"table1": table1, "table2": table2, "table3": table3, "table4": table4, "table5": table5}
+TABLES: dict[str, Callable[[], list[Row]]] = {
+    "table1": table1,
+    "same-recipe": same_recipe,
+    "table2": table2,
+    "table3": table3,
+    "table4": table4,
+    "table5": table5,
+}
 
 
 def all_rows() -> dict[str, Row]:
@@ -224,6 +209,7 @@ def all_runs(seeds: Sequence[int] = SEEDS) -> dict[str, Run]:
     return {
         run_name(name, run): run
         for name, row in all_rows().items()
+        if not row.on_request
         for run in row.runs(seeds[:1] if row.folds else seeds)
     }
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from coreecho.clips import MEAN, SD
-from coreecho.experiments import published
+from coreecho.rows import published
 from coreecho.settings import ClipSettings, Profile, Recipe, Run, Transfer
 from coreecho.stages import stages
 

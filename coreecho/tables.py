@@ -17,12 +17,13 @@ import pandas as pd
 
 from coreecho.errors import RecordError
 from coreecho.evaluation import Interval, average_clips, bootstrap, regression_metrics, seed_summary
-from coreecho.experiments import SEEDS, Row, published, table1
+from coreecho.experiments import SEEDS, table1
 from coreecho.files import replace_file
 from coreecho.ledger import find
 from coreecho.place import PHANTOM, Place
 from coreecho.profiles import get_profile
 from coreecho.records import Record
+from coreecho.rows import Row, published
 from coreecho.runs import ensure
 from coreecho.settings import Profile
 

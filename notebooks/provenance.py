@@ -42,7 +42,7 @@ place = notebook_place("", runs_dir, "auto")
 # %% [markdown]
 # ## Records
 
-# %%
+# %% tags=["full-width"]
 parts = []
 for profile in PROFILES.values():
     groups = trace.groups(trace.traces(profile, place, seeds))

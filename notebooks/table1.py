@@ -86,6 +86,21 @@ Markdown("\n".join(f"- {note}" for note in table.notes))
 Markdown(tables.to_markdown(evidence.by_seed(records)))
 
 # %% [markdown]
+# ## The same recipe for all
+#
+# Systems with recipes of their own differ in more than their idea. Where a profile has such recipes, the rivals are trained
+# once more by CoReEcho's.
+
+# %% tags=["nbval-check-output"]
+same = [row for row in experiments.same_recipe() if row.run.method in scale.own]
+if same:
+    again = tables.filled(same, scale, place, seeds)
+    shown = tables.to_markdown(evidence.by_seed(again))
+else:
+    shown = f"In the {profile} profile all rows share one recipe already."
+Markdown(shown)
+
+# %% [markdown]
 # ## CoReEcho against the others
 #
 # Differences are paired over patients and averaged over seeds. An interval that excludes 0 shows a difference on these

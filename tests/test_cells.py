@@ -7,7 +7,8 @@ import pytest
 from coreecho import cells, experiments
 from coreecho.cells import ADDED, CONTEXT, PUBLISHED_ONLY
 from coreecho.errors import SettingsError
-from coreecho.experiments import all_rows, published
+from coreecho.experiments import all_rows
+from coreecho.rows import published
 
 SECTIONS = [name for name in published() if name.startswith("table") and isinstance(published()[name], list)]
 

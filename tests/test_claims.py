@@ -12,12 +12,13 @@ from coreecho import appendix, claims, efficiency, spread
 from coreecho.claims import findings
 from coreecho.claims.text import CLAIMS
 from coreecho.continuity import tables as continuity_tables
-from coreecho.experiments import all_rows, published
+from coreecho.experiments import all_rows
 from coreecho.ledger import folder_of, known_key
 from coreecho.lineage import parent
 from coreecho.place import Place
 from coreecho.profiles import get_profile
 from coreecho.records import Record, run_key, write_record
+from coreecho.rows import published
 from coreecho.timing import Timing
 
 DEMO, PAPER = get_profile("demo"), get_profile("paper")

@@ -10,7 +10,7 @@ from helpers import TINY, tiny_model
 
 from coreecho import efficiency, timing
 from coreecho.errors import RecordError, SettingsError
-from coreecho.experiments import published
+from coreecho.rows import published
 from coreecho.settings_text import override
 
 FEW = {"warmup": 1, "timed": 3}

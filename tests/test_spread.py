@@ -6,7 +6,7 @@ import torch
 from coreecho import spread
 from coreecho.errors import DataError
 from coreecho.evaluation import regression_metrics
-from coreecho.experiments import published
+from coreecho.rows import published
 from coreecho.tables import stack
 
 

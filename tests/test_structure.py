@@ -18,7 +18,7 @@ ORDER = [
     "video", "echofiles", "study_video", "datacheck", "clips", "sequences", "loading", "uniformer", "model",
     "weightfiles", "checkpoints", "encoders", "hub", "losses", "objectives", "baselines", "stages", "place",
     "initial", "protocols", "trainstate", "trainer", "evaluation", "provenance", "records", "ledger", "forecast",
-    "scoring", "runs", "experiments", "cells", "supplement", "timing", "efficiency", "embedding", "explain",
+    "scoring", "runs", "rows", "experiments", "cells", "supplement", "timing", "efficiency", "embedding", "explain",
     "appendix", "tables", "verdicts", "evidence", "continuity", "focus", "transfer", "spread", "trace", "claims",
     "inference", "figures", "notebooks", "demo", "bench", "cli",
 ]

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from coreecho import supplement
-from coreecho.experiments import all_rows, published
+from coreecho.experiments import all_rows
 from coreecho.profiles import DEMO, PAPER, PROFILES
+from coreecho.rows import published
 from coreecho.settings_text import override
 from coreecho.stages import Stage
 from coreecho.trainer import Trainer

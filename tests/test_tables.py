@@ -10,7 +10,8 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from coreecho import evidence, experiments, figures, tables
 from coreecho.errors import RecordError, SettingsError
-from coreecho.experiments import all_runs, find_run, published, table1, table3
+from coreecho.experiments import all_runs, find_run, table1, table3
+from coreecho.rows import published
 from coreecho.runs import Place
 from coreecho.settings import Run
 

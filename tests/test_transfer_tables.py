@@ -12,8 +12,9 @@ from scipy.stats import pearsonr
 
 from coreecho import transfer
 from coreecho.errors import RecordError, SettingsError
-from coreecho.experiments import all_rows, published, table4, table5
+from coreecho.experiments import all_rows, table4, table5
 from coreecho.records import Record, read_record, write_record
+from coreecho.rows import published
 from coreecho.transfer import scores as transfer_scores
 from coreecho.transfer.correlation import LEAST
 from coreecho.transfer.outoffold import finished, pool

@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from coreecho.experiments import Row, all_rows, published, table4, table5
+from coreecho.experiments import all_rows, table4, table5
 from coreecho.place import PHANTOM
 from coreecho.records import Record
+from coreecho.rows import Row, published
 from coreecho.settings import Profile
 from coreecho.tables import NOT_RUN, PUBLISHED_ONLY, Records, Table, column_label
 from coreecho.transfer import correlation
