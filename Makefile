@@ -1,4 +1,4 @@
-# make demo     train Table 1 on the phantom with one seed, and compare with the committed records (about 6 minutes)
+# make demo     train Table 1 on the phantom with one seed, and compare with the committed records (about 5 minutes)
 # make test     unit tests with coverage, and every notebook against its committed outputs
 # make lint     ruff, mypy, file checks                make book       the Jupyter Book, without a network
 # make table1   Table 1 from the committed records     make notebooks  every notebook, executed and normalised

@@ -30,7 +30,7 @@ from coreecho.errors import RecordError
 from coreecho.files import replace_file
 from coreecho.loading import ClipDataset
 from coreecho.model import CoReEcho
-from coreecho.place import Place, load_data
+from coreecho.place import Place, compute_device, load_data
 from coreecho.protocols import CHUNK, predicted, protocol_starts
 from coreecho.records import RECORD, Record
 from coreecho.runs import weights
@@ -102,7 +102,7 @@ def trained(record: Record, place: Place) -> tuple[CoReEcho, Dataset, torch.devi
     Raises:
         CoReEchoError: the data are missing; the weights are too and cannot be made again.
     """
-    device = torch.device("cuda" if place.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = compute_device(place.device)
     model = CoReEcho.from_checkpoint(weights(record.run, record.profile, place))
     data, about = load_data(record.run, record.profile, place)
     if about["fingerprint"] != record.data["fingerprint"]:

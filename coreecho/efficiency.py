@@ -10,7 +10,6 @@ kept beside the records and never taken while the book is built.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -21,12 +20,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from coreecho.errors import CoReEchoError, RecordError, SettingsError
+from coreecho.errors import CoReEchoError, RecordError
 from coreecho.files import default_runs_dir, replace_file
 from coreecho.model import build_model
-from coreecho.place import data_fps
+from coreecho.place import compute_device, data_fps
 from coreecho.provenance import provenance
-from coreecho.records import Record
+from coreecho.records import Record, digest_of
 from coreecho.rows import published
 from coreecho.settings import ClipSettings, EncoderSettings, Profile, Run
 from coreecho.settings_text import from_dict, to_dict
@@ -87,7 +86,7 @@ def record(
     Raises:
         SettingsError: there is no such device.
     """
-    where, run = _device(device), Run()
+    where, run = compute_device(device), Run()
     clip, encoder, fps = profile.clip_settings(run), profile.encoder, data_fps(run, profile)
     assert fps is not None  # clips of EchoNet-Dynamic and its phantom keep the video's frames
     torch.manual_seed(0)
@@ -206,7 +205,7 @@ def _read(path: Path, profile: Profile) -> Efficiency:
         digest = content.pop("digest")
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         raise RecordError(f"{path}: not a complete measurement; remove it and measure again") from None
-    if digest != _digest(content):
+    if digest != digest_of(content):
         raise RecordError(f"{path}: edited after it was written (its digest differs); restore it or measure again")
     try:
         found = from_dict(Efficiency, content)
@@ -217,21 +216,10 @@ def _read(path: Path, profile: Profile) -> Efficiency:
     return found
 
 
-def _device(name: str) -> torch.device:
-    """The device called auto, cpu or cuda."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("there is no CUDA device here; use device auto or cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def _keep(found: Efficiency, folder: Path) -> Path:
     """Writes a measurement into its profile's folder, with a digest of itself."""
     slug = re.sub(r"[^a-z0-9]+", "-", found.device.lower()).strip("-")
     path, content = folder / f"efficiency-{slug}.json", to_dict(found)
-    text = json.dumps(content | {"digest": _digest(content)}, indent=1, sort_keys=True)
+    text = json.dumps(content | {"digest": digest_of(content)}, indent=1, sort_keys=True)
     replace_file(path, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
     return path
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from coreecho.errors import CoReEchoError, SettingsError
 
@@ -46,10 +47,14 @@ def umap_layout(embeddings: npt.ArrayLike, *, seed: int = 0, neighbours: int = 5
     broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
     if broken.size:
         raise SettingsError(f"{broken.size} of {len(rows)} embeddings are not finite (first: row {broken[0]})")
+    threads = torch.get_num_threads()
     try:
         from umap import UMAP
     except ImportError:
         raise CoReEchoError(INSTALL) from None
     # A seed forces one thread; saying so keeps umap-learn from warning about it.
     mapper = UMAP(n_components=2, n_neighbors=neighbours, init="random", random_state=seed, n_jobs=1)
-    return np.asarray(mapper.fit_transform(rows), dtype=np.float32)
+    try:
+        return np.asarray(mapper.fit_transform(rows), dtype=np.float32)
+    finally:
+        torch.set_num_threads(threads)  # numba sets the process's number anew, and with it the sums of later trainings

@@ -10,22 +10,19 @@ itself scatters is told apart, by `seed_summary`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from coreecho.errors import DataError
-
-Array = NDArray[np.float64]
+from coreecho.resampling import Array, Difference, Interval, checked, gaps, intervals, resampled
 
 COLUMNS = ("video", "clip", "start", "label", "prediction")
 METRICS = ("mae", "rmse", "r2")
-# Resamples whose patient counts are held in memory at once.
-CHUNK = 1000
 
 
 @dataclass(frozen=True)
@@ -42,23 +39,6 @@ class RegressionMetrics:
     """Squared Pearson correlation, the R2 of some earlier works; NaN where all predictions are equal."""
     n: int
     """Number of videos."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A metric on the whole test set, averaged over seeds, with its percentile bootstrap interval over patients."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Difference(Interval):
-    """A metric of system a minus that of system b, with its paired bootstrap interval over patients."""
-
-    p: float
-    """Two-sided bootstrap p: twice the smaller share of resampled differences on one side of 0."""
 
 
 @dataclass(frozen=True)
@@ -146,9 +126,7 @@ def bootstrap(
         DataError: as `regression_metrics`.
     """
     y, p = _checked(labels, predictions)
-    values = _resampled(y, p, resamples, seed).mean(axis=1)  # (1 + R, 3)
-    ends = _percentiles(values[1:], level)
-    return {name: Interval(float(values[0, i]), *ends[i]) for i, name in enumerate(METRICS)}
+    return intervals(METRICS, _drawn(y, p, resamples, seed), level)
 
 
 def paired_bootstrap(
@@ -170,12 +148,9 @@ def paired_bootstrap(
     Raises:
         DataError: as `regression_metrics`.
     """
-    y, pa = _checked(labels, a)
-    pb = _checked(labels, b)[1]
-    values = _resampled(y, np.concatenate([pa, pb]), resamples, seed)  # (1 + R, S + S', 3)
-    gaps = values[:, : len(pa)].mean(axis=1) - values[:, len(pa) :].mean(axis=1)  # (1 + R, 3)
-    ends, p = _percentiles(gaps[1:], level), [two_sided(column) for column in gaps[1:].T]
-    return {name: Difference(float(gaps[0, i]), *ends[i], p=p[i]) for i, name in enumerate(METRICS)}
+    y, first = _checked(labels, a)
+    values = _drawn(y, np.concatenate([first, _checked(labels, b)[1]]), resamples, seed)
+    return gaps(METRICS, values, len(first), level)
 
 
 def seed_summary(values: Sequence[float]) -> SeedSummary:
@@ -193,34 +168,17 @@ def seed_summary(values: Sequence[float]) -> SeedSummary:
 
 def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
     """Labels (N,) and predictions (S, N) in double precision, or an error that names what is wrong."""
-    y = np.asarray(labels, dtype=np.float64)
-    p = np.atleast_2d(np.asarray(predictions, dtype=np.float64))
-    if y.ndim != 1 or p.ndim != 2 or p.shape[1] != y.size:
-        raise DataError(f"labels {y.shape} and predictions {p.shape} do not fit; expected (N,) and (S, N) or (N,)")
+    y, p = checked(labels, predictions)
     if y.size < 2:
         raise DataError(f"{y.size} videos to evaluate; R2 needs at least two")
-    for name, values in (("labels", y), ("predictions", p)):
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            raise DataError(f"{len(bad)} {name} are not finite, the first at position {bad[0][-1]}; train it again")
     if np.ptp(y) == 0:
         raise DataError(f"all {y.size} labels equal {y[0]:g}: R2 is not defined; check the column the EF was read from")
     return y, p
 
 
-def draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
-    """How often each of n patients is drawn, in chunks (R, N) of at most `CHUNK` resamples."""
-    generator = np.random.default_rng(seed)
-    for first in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - first)
-        drawn = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
-
-
-def _resampled(y: Array, p: Array, resamples: int, seed: int) -> Array:
+def _drawn(y: Array, p: Array, resamples: int, seed: int) -> Array:
     """Metrics (1 + R, S, 3): on the patients as they are, then on each of R resamples."""
-    as_they_are = np.ones((1, len(y)))
-    return np.concatenate([_weighted_metrics(c, y, p) for c in (as_they_are, *draws(len(y), resamples, seed))])
+    return resampled(lambda counts: _weighted_metrics(counts, y, p), None, len(y), resamples, seed)
 
 
 def _weighted_metrics(counts: Array, y: Array, p: Array) -> Array:
@@ -234,16 +192,3 @@ def _weighted_metrics(counts: Array, y: Array, p: Array) -> Array:
     # A draw of equal labels leaves rounding noise in place of 0.
     total = np.where(total > 1e-12 * (centred**2).sum(), total, np.nan)
     return np.stack([absolute / n, np.sqrt(squared / n), 1 - squared / total], axis=2)
-
-
-def _percentiles(drawn: Array, level: float) -> list[tuple[float, float]]:
-    """Lower and upper end of each column of (R, 3)."""
-    ends = np.nanpercentile(drawn, [50 * (1 - level), 50 * (1 + level)], axis=0)  # (2, 3)
-    return [(float(low), float(high)) for low, high in ends.T]
-
-
-def two_sided(drawn: Array) -> float:
-    """Two-sided bootstrap p of (R,) differences; never 0, since R draws cannot tell less than 2 / (R + 1) from 0."""
-    finite = drawn[np.isfinite(drawn)]
-    side = min(int((finite <= 0).sum()), int((finite >= 0).sum()))
-    return float(min(1.0, 2 * (side + 1) / (finite.size + 1)))

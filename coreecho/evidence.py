@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from coreecho.errors import RecordError
-from coreecho.evaluation import Array, Interval, paired_bootstrap, regression_metrics, seed_summary
+from coreecho.evaluation import paired_bootstrap, regression_metrics, seed_summary
 from coreecho.experiments import all_rows, table1
 from coreecho.records import Record
+from coreecho.resampling import Array
 from coreecho.tables import METRIC_NAMES, NOT_RUN, Records, column_label, format_interval, stack
 from coreecho.verdicts import Verdict, verdict_word
 
@@ -69,15 +70,20 @@ def judge(records: Records, better: str, worse: str, metric: str = "r2") -> Verd
 
     Returns:
         The verdict, its difference positive where ``better`` is ahead; nothing where one of the rows was not run.
+
+    Raises:
+        RecordError: the rows were run in other seeds, or scored on other videos.
     """
     if not records.get(better) or not records.get(worse):
         return None
+    seeds = {row: [record.run.seed for record in records[row]] for row in (better, worse)}
+    if seeds[better] != seeds[worse]:
+        told = " and ".join(f"{row} has seeds {own}" for row, own in seeds.items())
+        raise RecordError(f"{told}; run both in the same seeds")
     labels, mine, _ = stack(records[better])
     theirs = stack(records[worse])[1]
     sign, unit = (100, "percentage points") if metric == "r2" else (-1, "EF points")
-    found = paired_bootstrap(labels, mine, theirs)[metric]
-    ends = sorted((sign * found.low, sign * found.high))
-    gap = Interval(sign * found.estimate, ends[0], ends[1])
+    gap = paired_bootstrap(labels, mine, theirs)[metric].times(sign)
 
     def score(predictions: Array) -> float:
         value: float = getattr(regression_metrics(labels, predictions), metric)

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from coreecho import phantom
 from coreecho.errors import DataError, RecordError, SettingsError
 from coreecho.files import default_runs_dir
 from coreecho.initial import k400_path
 from coreecho.lineage import parent
-from coreecho.place import PAPER_FOLDERS, Place
+from coreecho.place import PAPER_FOLDERS, Place, compute_device
 from coreecho.records import RECORD, Record, list_records, read_record, run_key
 from coreecho.settings import Profile, Run
 
@@ -102,8 +100,7 @@ def check_inputs(specs: Sequence[Run], profile: Profile, place: Place) -> None:
         DataError: the data root, a data set's folder or a weight file is missing.
         SettingsError: the device asked for does not exist.
     """
-    if place.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("there is no CUDA device here; use --device auto or cpu")
+    compute_device(place.device)
     real = [spec for spec in specs if profile.phantom_of(spec) is None]
     if not real:
         return

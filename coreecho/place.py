@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from filelock import FileLock
 
 from coreecho import phantom
@@ -47,6 +48,17 @@ class Place:
     """Which fold numbers are training, validation and test, such as 0-7/8/9, where a list has numbers."""
     pack: Path | None = None
     """Packed store of the data set (default: the one in or beside its folder, if any); never part of the key."""
+
+
+def compute_device(name: str) -> torch.device:
+    """The device called auto (a GPU where there is one), cpu or cuda.
+
+    Raises:
+        SettingsError: cuda was asked for and is not there.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("there is no CUDA device here; use --device auto or cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 def notebook_place(data_root: str, runs_dir: str, device: str) -> Place:

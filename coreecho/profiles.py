@@ -35,9 +35,18 @@ _FINETUNE = dataclasses.replace(_PROBE, learning_rate=1e-3)
 _AFFINE: dict[str, Any] = {"pad": 0, "stride": 1, "resample": True, "rotation": 20.0, "zoom": (0.8, 1.1), "shift": 0.1}
 
 
-def _of_classes(recipe: Recipe) -> Recipe:
-    """The same for HMC-QU, which has few training videos and no validation split."""
-    return dataclasses.replace(recipe, epochs=50, drop_last=False, selection="last")
+def _camus(size: int) -> Transfer:
+    """Transfer to CAMUS at the demo and gpu scale."""
+    return Transfer(clip=ClipSettings(frames=16, size=size, **_AFFINE), probe=_PROBE, finetune=_FINETUNE)
+
+
+def _hmcqu(size: int) -> Transfer:
+    """Transfer to HMC-QU at the demo and gpu scale; it has few training videos and no validation split."""
+    probe, finetune = (
+        dataclasses.replace(recipe, epochs=50, drop_last=False, selection="last") for recipe in (_PROBE, _FINETUNE)
+    )
+    clip = ClipSettings(frames=12, size=size, crop=0.8, **_AFFINE)
+    return Transfer(clip=clip, probe=probe, finetune=finetune, folds="stratified")
 
 
 DEMO = Profile(
@@ -54,13 +63,8 @@ DEMO = Profile(
     shared=_SHORT,
     own={"pretext": _PRETEXT},
     own_clips={"pretext": ClipSettings(frames=16, stride=1, size=32, pad=2)},
-    camus=Transfer(clip=ClipSettings(frames=16, size=32, **_AFFINE), probe=_PROBE, finetune=_FINETUNE),
-    hmcqu=Transfer(
-        clip=ClipSettings(frames=12, size=48, crop=0.8, **_AFFINE),
-        probe=_of_classes(_PROBE),
-        finetune=_of_classes(_FINETUNE),
-        folds="stratified",
-    ),
+    camus=_camus(32),
+    hmcqu=_hmcqu(48),
     k400="pretext",
 )
 
@@ -77,13 +81,8 @@ GPU = Profile(
     shared=_SHORT,
     own={"pretext": _PRETEXT},
     own_clips={"pretext": ClipSettings(frames=36, stride=1)},
-    camus=Transfer(clip=ClipSettings(frames=16, **_AFFINE), probe=_PROBE, finetune=_FINETUNE),
-    hmcqu=Transfer(
-        clip=ClipSettings(frames=12, size=224, crop=0.8, **_AFFINE),
-        probe=_of_classes(_PROBE),
-        finetune=_of_classes(_FINETUNE),
-        folds="stratified",
-    ),
+    camus=_camus(112),
+    hmcqu=_hmcqu(224),
     k400="pretext",
 )
 

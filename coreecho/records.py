@@ -133,7 +133,7 @@ def write_record(record: Record, predictions: pd.DataFrame) -> None:
         "provenance": dict(record.provenance),
         "predictions_sha256": hashlib.sha256((record.folder / PREDICTIONS).read_bytes()).hexdigest(),
     }
-    content["digest"] = _digest(content)
+    content["digest"] = digest_of(content)
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
     replace_file(record.folder / RECORD, lambda path: path.write_text(text + "\n", encoding="utf-8"))
 
@@ -154,7 +154,7 @@ def read_record(folder: Path) -> Record:
         raise RecordError(f"{path}: not a complete record; remove its folder and run it again") from None
     if schema != SCHEMA:
         raise RecordError(f"{path}: schema {schema}, this version reads {SCHEMA}; run it again")
-    if digest != _digest(content):
+    if digest != digest_of(content):
         raise RecordError(f"{path}: edited after it was written (its digest differs); restore it or run it again")
     try:
         found = hashlib.sha256((folder / PREDICTIONS).read_bytes()).hexdigest()
@@ -192,5 +192,6 @@ def _defined(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def _digest(content: Mapping[str, Any]) -> str:
+def digest_of(content: Mapping[str, Any]) -> str:
+    """SHA-256 (hex) over JSON-ready data, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

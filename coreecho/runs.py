@@ -63,6 +63,8 @@ def ensure(
     ]
     if missing:
         check_inputs(line, profile, place)
+        for spec in {(spec.dataset, spec.fold): spec for spec in missing if spec.fold is not None}.values():
+            _refuse_one_class(spec, load_data(spec, profile, place)[0])
         known = {place.runs_dir or default_runs_dir(), default_runs_dir()}
         log.info("%s", forecast(line, profile, [each for runs in known for each in list_records(runs, profile.name)]))
     for spec in tqdm(line, desc=f"{profile.name} runs", unit="run", disable=None):
@@ -92,10 +94,10 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
 
     A run with a record but without weights is trained again; its record stays as it is.
     """
-    above = parent(run, profile)
-    start = None if above is None else weights(above, profile, place)
     data, about = load_data(run, profile, place)
     _refuse_one_class(run, data)
+    above = parent(run, profile)
+    start = None if above is None else weights(above, profile, place)
     if start is not None:
         about["parent"] = checkpoints.read_info(start).provenance["key"]
     key = run_key(run, profile, about["fingerprint"], about.get("parent", ""))

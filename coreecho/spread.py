@@ -19,6 +19,7 @@ from coreecho.errors import DataError
 from coreecho.evaluation import regression_metrics, seed_summary
 from coreecho.records import Record
 from coreecho.tables import NOT_RUN, Records, stack
+from coreecho.verdicts import Word, verdict_word
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class SpreadRatio:
         return self.wide / self.steady
 
     @property
-    def word(self) -> str:
+    def word(self) -> Word:
         """The verdict by this module's rule."""
-        return "holds" if self.low > 1 else "does not hold" if self.high < 1 else "undecided"
+        return verdict_word(self.low - 1, self.high - 1, True)
 
 
 def spread_ratio(wide_sd: float, steady_sd: float, n: tuple[int, int], level: float = 0.95) -> SpreadRatio:

@@ -16,13 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from coreecho.errors import RecordError
-from coreecho.evaluation import Interval, average_clips, bootstrap, regression_metrics, seed_summary
+from coreecho.evaluation import average_clips, bootstrap, regression_metrics, seed_summary
 from coreecho.experiments import SEEDS, table1
 from coreecho.files import replace_file
 from coreecho.ledger import find
 from coreecho.place import PHANTOM, Place
 from coreecho.profiles import get_profile
 from coreecho.records import Record
+from coreecho.resampling import Interval
 from coreecho.rows import Row, published
 from coreecho.runs import ensure
 from coreecho.settings import Profile
@@ -100,6 +101,13 @@ def existing(rows: Sequence[Row], profile: str, place: Place, seeds: Sequence[in
     return {name: [record for record in own if record is not None] for name, own in found.items()}
 
 
+def on_hearts(records: Records | None) -> Records | None:
+    """The records without those of phantoms, since the paper profile may have been tried on a phantom's folder."""
+    if records is None:
+        return None
+    return {name: [each for each in own if each.data["label"] != PHANTOM] for name, own in records.items()}
+
+
 def column_label(record: Record) -> str:
     """How a column of this record's profile and data is headed."""
     return f"{record.data['label']}, {record.profile.name}"
@@ -113,10 +121,7 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
         paper_records: of the paper profile, where they exist and another profile is shown.
     """
     rows, numbers, notes = [], [], []
-    if paper_records is not None:  # the paper profile may have been tried on a phantom's folder
-        paper_records = {
-            name: [each for each in own if each.data["label"] != PHANTOM] for name, own in paper_records.items()
-        }
+    paper_records = on_hearts(paper_records)
     shown = next((own[0] for own in records.values() if own), None)
     for row in table1():
         line: dict[str, str] = {"System": f"{row.system}, {row.clips}"}
@@ -148,6 +153,7 @@ def ablation(rows: Sequence[Row], records: Records, paper_records: Records | Non
         paper_records: of the paper profile, where another one is shown.
     """
     lines, numbers = [], []
+    paper_records = on_hearts(paper_records)
     for row in rows:
         line = {"Training": row.system, "Published R2 (%)": NOT_IN_PAPER}
         if row.published:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from coreecho.evaluation import Interval
+from coreecho.resampling import Interval
 
 Word = Literal["holds", "does not hold", "undecided"]
 RULE = (

@@ -26,7 +26,7 @@ from coreecho import checkpoints
 from coreecho.datacheck import check_folder
 from coreecho.datasets import Study, read_camus, read_echonet, read_hmcqu
 from coreecho.datasets.starts import read_starts
-from coreecho.records import PREDICTIONS, RECORD, Record, _digest, read_record, write_record
+from coreecho.records import PREDICTIONS, RECORD, Record, digest_of, read_record, write_record
 from coreecho.settings import Profile, Run
 from coreecho.study_video import read_mask, read_study
 from coreecho.trainstate import TrainState
@@ -242,7 +242,7 @@ def read_run_resigned(path: Path) -> None:
         content = json.loads(kept)
         content.pop("digest")
         content["predictions_sha256"] = hashlib.sha256((path.parent / PREDICTIONS).read_bytes()).hexdigest()
-        source.write_text(json.dumps(content | {"digest": _digest(content)}))
+        source.write_text(json.dumps(content | {"digest": digest_of(content)}))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     try:

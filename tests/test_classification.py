@@ -7,9 +7,8 @@ from scipy.stats import pearsonr
 from sklearn.metrics import accuracy_score, f1_score, mean_absolute_error, precision_score, recall_score
 
 from coreecho.errors import DataError
-from coreecho.evaluation import draws
+from coreecho.resampling import draws, resampled
 from coreecho.transfer import classification, correlation
-from coreecho.transfer.resampling import resampled
 
 FOLDS = np.repeat(np.arange(5), [23, 23, 21, 21, 21])
 LABELS = (formula(1, np.arange(109)) < 0.3).astype(float)
@@ -55,7 +54,7 @@ def test_the_interval_is_that_of_resampled_copies_of_patients(pooled):
             drawn.append(np.mean([over_folds(LABELS[chosen], own[chosen], parts) for own in GUESSES], axis=0))
         return np.zeros((len(counts), 1, 1))
 
-    resampled(copies, FOLDS, 3, 3)
+    resampled(copies, FOLDS, len(FOLDS), 3, 3)
     estimates, ends = drawn[0], np.percentile(drawn[1:], [2.5, 97.5], axis=0)
     for place, interval in enumerate(found.values()):
         assert (interval.estimate, interval.low, interval.high) == pytest.approx(

@@ -108,7 +108,7 @@ def test_an_edited_a_cut_and_another_networks_measurement_are_refused(kept):
     with pytest.raises(RecordError, match="another network"):
         efficiency.measured(override(TINY, ["encoder.widths=[8,8,8,16]"]), folder)
     wrong = {name: value for name, value in json.loads(whole).items() if name not in ("digest", "threads")}
-    path.write_text(json.dumps(wrong | {"digest": efficiency._digest(wrong)}))
+    path.write_text(json.dumps(wrong | {"digest": efficiency.digest_of(wrong)}))
     with pytest.raises(RecordError, match="threads"):
         efficiency.measured(TINY, folder)
 

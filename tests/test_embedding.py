@@ -1,5 +1,6 @@
 """UMAP layouts: reproducible for one array and seed, compared by neighbours, never by coordinates."""
 
+import subprocess
 import sys
 import warnings
 
@@ -77,3 +78,12 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch, embeddings):
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(CoReEchoError, match="pip install"):
         umap_layout(embeddings)
+
+
+def test_the_number_of_threads_that_trainings_sum_with_stays_as_it_was():
+    program = (
+        "import numpy as np, torch; torch.set_num_threads(1); from coreecho.embedding import umap_layout; "
+        "umap_layout(np.random.default_rng(0).normal(size=(30, 4))); print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "1"

@@ -12,16 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coreecho.errors import DataError
-from coreecho.evaluation import (
-    CHUNK,
-    METRICS,
-    average_clips,
-    bootstrap,
-    draws,
-    paired_bootstrap,
-    regression_metrics,
-    seed_summary,
-)
+from coreecho.evaluation import METRICS, average_clips, bootstrap, paired_bootstrap, regression_metrics, seed_summary
+from coreecho.resampling import CHUNK, draws
 
 PARITY = json.loads((Path(__file__).parent / "fixtures" / "parity" / "metrics.json").read_text())
 CASES = {case["case"]: case for case in PARITY["cases"]}

@@ -262,3 +262,17 @@ def test_a_verdict_follows_the_stated_rule(tiny_records, tmp_path):
     assert verdict([good], [good]).startswith("undecided")
     assert verdict([good, good], [bad, dataclasses.replace(good)]).startswith("undecided")  # a seed does not agree
     assert verdict([], [good]) == "not yet run"
+
+
+def test_an_ablation_takes_no_phantom_for_hearts(tiny_records):
+    rows = [row for row in experiments.table2() if row.name == "table2/full"]
+    own = {"table2/full": tiny_records["table1/coreecho"]}
+    shown = tables.ablation(rows, own, paper_records=own)  # the paper profile was tried on a phantom's folder
+    assert shown.display[PAPER_COLUMN].tolist() == ["not yet run"]
+    assert (shown.numbers["source"] != "published").sum() == len(SCORES)
+
+
+def test_rows_of_other_seeds_are_not_compared(tiny_records):
+    first, second = tiny_records["table1/coreecho"]
+    with pytest.raises(RecordError, match=r"a has seeds \[0\] and b has seeds \[1\]; run both in the same seeds"):
+        evidence.verdict({"a": [first], "b": [second]}, "a", "b")

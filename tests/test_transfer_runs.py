@@ -152,6 +152,10 @@ def test_a_fold_with_one_class_is_refused_by_name_before_training(line, place, m
     monkeypatch.setattr(runs, "load_data", lambda *_: (dataclasses.replace(data, studies=one), about))
     with pytest.raises(DataError, match=r"hmcqu-fold1-probe-scratch-seed0.*'train'.*both classes"):
         runs.ensure([run], SMALL, place)
+    monkeypatch.setattr(runs, "train", lambda *_, **__: pytest.fail("trained"))
+    child = dataclasses.replace(run, init="echocotr")  # its ancestor has no record yet
+    with pytest.raises(DataError, match="both classes"):
+        runs.ensure([child], SMALL, place)
 
 
 @pytest.mark.parametrize(

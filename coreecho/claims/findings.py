@@ -1,6 +1,6 @@
 """What became of each of the paper's claims at one profile, from records that exist; nothing is trained (section 4).
 
-    found = findings.survey(get_profile("demo"), place)  # one for each of `claims_text.CLAIMS`
+    found = claims.survey(get_profile("demo"), place)  # one for each of `coreecho.claims.text.CLAIMS`
 
 Verdicts follow `coreecho.verdicts.RULE`; where a claim has several rivals, it has to hold against each. A claim is "not
 yet run" until every run that it rests on has its record.
@@ -10,17 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from scipy import stats
 
 from coreecho import efficiency, evidence, focus, spread
 from coreecho.claims.text import CLAIMS, Claim, Kind
 from coreecho.continuity import tables as continuity_tables
-from coreecho.evaluation import Interval
 from coreecho.experiments import SEEDS, all_rows
 from coreecho.place import PHANTOM, Place
 from coreecho.records import Record
+from coreecho.resampling import Interval
 from coreecho.settings import Profile
 from coreecho.tables import NOT_RUN, Records, existing
 from coreecho.transfer import scores
@@ -171,7 +170,7 @@ def _steadier(records: Records, steady: str, wide: str) -> Verdict | None:
     found = spread.steadier(records, steady, wide)
     if found is None:
         return None
-    return Verdict(cast(Word, found.word), Interval(found.ratio, found.low, found.high), "times the SD", found.n[0])
+    return Verdict(found.word, Interval(found.ratio, found.low, found.high), "times the SD", found.n[0])
 
 
 def _continuity(rows: Sequence[str], records: Records, scale: Profile, place: Place) -> Verdicts:
@@ -183,7 +182,7 @@ def _focus(rows: Sequence[str], records: Records, scale: Profile, place: Place) 
     own, theirs = (focus.measured(records[name], place) for name in rows)
     found = focus.claim(own, theirs)
     gap = Interval(100 * found.difference, 100 * found.low, 100 * found.high)
-    verdict = Verdict(cast(Word, found.verdict), gap, "percentage points", len(found.by_seed))
+    verdict = Verdict(found.verdict, gap, "percentage points", len(found.by_seed))
     return {_against(rows[1]): verdict}
 
 

@@ -1,6 +1,6 @@
 """Which of the paper's claims hold, as a table and claim by claim: published, left open, and found at every profile.
 
-found = [findings.survey(scale, place) for scale in PROFILES.values()]
+found = [claims.survey(scale, place) for scale in PROFILES.values()]
 claims.table(found).markdown()  # a claim a row, a profile a column
 """
 
@@ -14,9 +14,9 @@ from scipy import stats
 
 from coreecho.claims.findings import HEARTS, Finding, figure
 from coreecho.claims.text import Claim
-from coreecho.evaluation import Interval
 from coreecho.experiments import all_rows
 from coreecho.place import PHANTOM
+from coreecho.resampling import Interval
 from coreecho.settings import Profile
 from coreecho.tables import NOT_RUN, Table
 

@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coreecho.errors import DataError
-from coreecho.evaluation import Interval
-
-Array = NDArray[np.float64]
+from coreecho.resampling import Array, Interval, ends
 
 RESAMPLES = 1000
 """Bootstrap draws of the rank correlation; each ranks all pairs anew."""
@@ -116,8 +114,7 @@ def _correlation(one: Array, other: Array, weights: Array) -> float:
 def interval(values: ArrayLike, level: float = 0.95) -> Interval:
     """The estimate and the percentile interval of a measure's values (1 + R,): as it is, then on each draw."""
     array = np.asarray(values, dtype=np.float64)
-    low, high = np.nanpercentile(array[1:], [50 * (1 - level), 50 * (1 + level)])
-    return Interval(float(array[0]), float(low), float(high))
+    return Interval(float(array[0]), *ends(array[1:], level))
 
 
 def knn_predictions(embeddings: ArrayLike, labels: ArrayLike, neighbours: int = 5) -> Array:

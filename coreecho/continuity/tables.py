@@ -18,17 +18,17 @@ import pandas as pd
 from coreecho import appendix
 from coreecho.continuity.measures import (
     RESAMPLES,
-    Array,
     interval,
     knn_predictions,
     probe_predictions,
     resampled_correlations,
 )
 from coreecho.errors import RecordError
-from coreecho.evaluation import Interval, bootstrap, paired_bootstrap, regression_metrics
+from coreecho.evaluation import bootstrap, paired_bootstrap, regression_metrics
 from coreecho.experiments import all_rows
 from coreecho.place import PHANTOM, Place
 from coreecho.records import Record
+from coreecho.resampling import Array, Interval
 from coreecho.tables import NOT_RUN, REPRODUCED, Records, Table, column_label
 from coreecho.verdicts import Verdict, verdict_word
 
@@ -88,12 +88,11 @@ class Measured:
             return interval(self.correlations[own].mean(axis=1) - self.correlations[other].mean(axis=1))
         values = self.predictions[measure]
         gap = _scaled(paired_bootstrap(self.labels, values[own], values[other]), measure)
-        return gap if MEASURES[measure].sign > 0 else Interval(-gap.estimate, -gap.high, -gap.low)
+        return gap.times(MEASURES[measure].sign)
 
 
 def _scaled(intervals: Mapping[str, Interval], measure: str) -> Interval:
-    found, scale = (intervals["mae"], 1) if measure == "neighbours" else (intervals["r2"], 100)
-    return Interval(scale * found.estimate, scale * found.low, scale * found.high)
+    return intervals["mae"] if measure == "neighbours" else intervals["r2"].times(100)
 
 
 def measure(records: Records, place: Place, read: Callable[[Record, Place], pd.DataFrame] | None = None) -> Measured:

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from coreecho.datasets.lists import read_list, stems
 from coreecho.datasets.pediatric import FoldRule, assign_folds
 from coreecho.datasets.study import SPLITS, Dataset, Split, Study, refusal
 from coreecho.errors import DataError
@@ -139,27 +140,6 @@ def _video_folder(root: Path) -> Path:
     raise DataError(f"{root}: no .avi file in {VIDEO_FOLDER}/ or beside {LIST_FILE}; unpack the videos there")
 
 
-def _read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; it comes with the data set, beside {LIST_FILE}")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OverflowError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: not a readable CSV file ({reason:.200})") from None
-    table.columns = table.columns.astype(str).str.strip()
-    missing = [column for column in columns if list(table.columns).count(column) != 1]
-    if missing:
-        raise DataError(
-            f"{path}: no single column {', '.join(missing)}; found {', '.join(table.columns[:12])[:300] or 'none'}"
-        )
-    return table.loc[:, ~table.columns.duplicated()].copy()
-
-
-def _stem(names: pd.Series[str]) -> pd.Series[str]:
-    return names.str.strip().str.replace(r"(?i)\.avi$", "", regex=True)
-
-
 class Row(NamedTuple):
     """A row of the list; ``problem`` says what is wrong with its label, or nothing."""
 
@@ -173,8 +153,8 @@ class Row(NamedTuple):
 
 def _read_list(root: Path, folds: FoldRule | None) -> list[Row]:
     path = root / LIST_FILE
-    table = _read_csv(path, _LIST_COLUMNS)
-    table["id"] = _stem(table["FileName"])
+    table = read_list(path, _LIST_COLUMNS)
+    table["id"] = stems(table["FileName"])
     repeated = table["id"].str.lower().duplicated()
     if repeated.any():
         raise DataError(f"{path}: {table['id'][repeated].iloc[0]:.80} is listed twice; each video must have one row")
@@ -231,8 +211,8 @@ def _number(text: str) -> float | None:
 def _traced_frames(root: Path) -> dict[str, int]:
     """Number of traced frames by lower-case name; words such as "No Systolic" in place of a frame count as none."""
     # Each frame has 21 rows in the real file; names are taken apart once a frame.
-    table = _read_csv(root / TRACING_FILE, ("FileName", "Frame"))[["FileName", "Frame"]].drop_duplicates()
-    table["id"] = _stem(table["FileName"]).str.lower()
+    table = read_list(root / TRACING_FILE, ("FileName", "Frame"))[["FileName", "Frame"]].drop_duplicates()
+    table["id"] = stems(table["FileName"]).str.lower()
     table["Frame"] = pd.to_numeric(table["Frame"], errors="coerce")
     return {str(name): int(count) for name, count in table.groupby("id")["Frame"].nunique().items()}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from coreecho.datasets.folders import Entries, files_below, find_below
+from coreecho.datasets.lists import read_list, stems
 from coreecho.datasets.study import SPLITS, Dataset, Study, refusal
 from coreecho.errors import DataError
 from coreecho.phantom.moving_shapes import MOTIONS
@@ -56,17 +57,8 @@ def _holds_list(folders: Entries, files: Entries) -> bool:
 
 def _read_list(path: Path) -> pd.DataFrame:
     """The list with names without suffix, and motions and splits in lower case, all of them known ones."""
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OverflowError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: not a readable CSV file ({reason:.200})") from None
-    table.columns = table.columns.astype(str).str.strip()
-    absent = [column for column in COLUMNS if list(table.columns).count(column) != 1]
-    if absent:
-        found = ", ".join(table.columns[:12])[:300] or "none"
-        raise DataError(f"{path}: no single column {', '.join(absent)}; found {found}")
-    table["id"] = table["FileName"].str.strip().str.replace(r"(?i)\.avi$", "", regex=True)
+    table = read_list(path, COLUMNS)
+    table["id"] = stems(table["FileName"])
     repeated = table["id"].str.lower().duplicated()
     if repeated.any():
         raise DataError(f"{path}: {table['id'][repeated].iloc[0]:.80} is listed twice; each video must have one row")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from coreecho.datasets.echonet import TRACING_FILE
+from coreecho.datasets.lists import read_list, stems
 from coreecho.errors import DataError
 
 COLUMNS = ("FileName", "X1", "Y1", "X2", "Y2", "Frame")
@@ -90,18 +91,8 @@ def fill(outline: Outline, picture: tuple[int, int], size: int) -> Mask:
 
 def _read(path: Path) -> pd.DataFrame:
     """Rows with a frame number, by lower-case name; words such as "No Systolic" in place of a frame are left out."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; it comes with EchoNet-Dynamic and says where the ventricle is")
-    try:
-        table = pd.read_csv(path, dtype={"FileName": str, "Frame": str}, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, OverflowError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"{path}: not a readable CSV file ({reason:.200})") from None
-    table.columns = table.columns.astype(str).str.strip()
-    missing = [column for column in COLUMNS if list(table.columns).count(column) != 1]
-    if missing:
-        raise DataError(f"{path}: no single column {', '.join(missing)}; tracings by chords need {', '.join(COLUMNS)}")
-    table["id"] = table["FileName"].str.strip().str.replace(r"(?i)\.avi$", "", regex=True).str.lower()
+    table = read_list(path, COLUMNS)
+    table["id"] = stems(table["FileName"]).str.lower()
     table["Frame"] = pd.to_numeric(table["Frame"], errors="coerce")
     return table[table["Frame"].notna() & (table["Frame"] >= 0)].astype({"Frame": int})
 

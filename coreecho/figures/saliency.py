@@ -79,9 +79,9 @@ def _frame(panel: Axes, sample: Sample, index: int, sign: Sign) -> None:
     panel.set(xticks=[], yticks=[])
     for side in panel.spines.values():
         side.set_visible(False)
-    panel.imshow(sample.frames[index], cmap="gray", vmin=0, vmax=255)
+    panel.imshow(sample.frames[index], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     if sample.maps[sign].any():
-        panel.imshow(sample.maps[sign][index], cmap=SALIENCY, vmin=0, vmax=255, alpha=OPACITY)
+        panel.imshow(sample.maps[sign][index], cmap=SALIENCY, vmin=0, vmax=255, alpha=OPACITY, interpolation="nearest")
     outline = sample.ventricle[index]
     if outline.any() and not outline.all():
         panel.contour(outline.astype(float), levels=[0.5], colors=OUTLINE, linewidths=0.8)

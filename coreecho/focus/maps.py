@@ -28,6 +28,8 @@ from coreecho.focus.outlined import Mask, Outlined, outlined_studies
 from coreecho.place import Place
 from coreecho.protocols import predicted
 from coreecho.records import Record
+from coreecho.resampling import intervals, resampled
+from coreecho.verdicts import Word, verdict_word
 
 SIGNS: tuple[Sign, ...] = ("raises", "lowers")
 MEASURES: Mapping[str, str] = {
@@ -146,11 +148,10 @@ class Gap:
     """Videos in which both systems have the measure."""
 
     @property
-    def verdict(self) -> str:
-        """Whether ``own`` is higher, by the book's rule: interval beyond 0 and all seeds agree; undecided else."""
-        if self.low > 0 and self.by_seed and all(gap > 0 for gap in self.by_seed):
-            return "holds"
-        return "does not hold" if self.high < 0 else "undecided"
+    def verdict(self) -> Word:
+        """Whether ``own`` is higher, by `coreecho.verdicts.RULE`."""
+        agree = bool(self.by_seed) and all(gap > 0 for gap in self.by_seed)
+        return verdict_word(self.low, self.high, agree)
 
     @property
     def interval(self) -> str:
@@ -181,16 +182,16 @@ def compare(own: pd.DataFrame, theirs: pd.DataFrame, sign: Sign = "raises") -> l
 
 def _gap(own: pd.DataFrame, theirs: pd.DataFrame, name: str, sign: Sign) -> Gap | None:
     tables = [part.pivot(index="video", columns="seed", values=name).sort_index() for part in (own, theirs)]
-    means = [table.mean(axis=1) for table in tables]  # over seeds; NaN only where no seed has a value
-    both = means[0].notna() & means[1].notna()
+    averaged = [table.mean(axis=1) for table in tables]  # over seeds; NaN only where no seed has a value
+    both = averaged[0].notna() & averaged[1].notna()
     if not both.any():
         return None
-    a, b = (mean[both].to_numpy(dtype=np.float64) for mean in means)
+    a, b = (mean[both].to_numpy(dtype=np.float64) for mean in averaged)
     seeds = [seed for seed in tables[0].columns if seed in tables[1].columns]
     by_seed = [float((tables[0][seed] - tables[1][seed]).mean()) for seed in seeds]
-    rng, paired = np.random.default_rng(0), a - b
-    chunks = [paired[rng.integers(len(a), size=(100, len(a)))].mean(axis=1) for _ in range(RESAMPLES // 100)]
-    low, high = np.percentile(np.concatenate(chunks), [2.5, 97.5])
+    paired = (a - b) / len(a)
+    means = resampled(lambda counts: (counts @ paired)[:, None, None], None, len(a), RESAMPLES, 0)
+    gap = intervals((name,), means, 0.95)[name]
     chance = float(own[AREAS[name]].mean())
     return Gap(
         measure=name,
@@ -198,9 +199,9 @@ def _gap(own: pd.DataFrame, theirs: pd.DataFrame, name: str, sign: Sign) -> Gap 
         own=float(a.mean()),
         theirs=float(b.mean()),
         chance=1 - chance if name == "outside" else chance,
-        difference=float((a - b).mean()),
-        low=float(low),
-        high=float(high),
+        difference=gap.estimate,
+        low=gap.low,
+        high=gap.high,
         by_seed=tuple(by_seed),
         videos=len(a),
     )

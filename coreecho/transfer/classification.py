@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from coreecho.errors import DataError
-from coreecho.evaluation import Array, Difference, Interval
-from coreecho.transfer.resampling import Metrics, checked, gaps, intervals, resampled
+from coreecho.resampling import Array, Difference, Interval, Metrics, checked, gaps, intervals, resampled
 
 METRICS = ("sens", "spec", "prec", "f1", "acc")
 THRESHOLD = 0.5
@@ -66,7 +65,7 @@ def bootstrap(
         DataError: as `classification_metrics`.
     """
     y, p, cut = _checked(labels, probabilities, folds, pooled)
-    values = resampled(_metrics(y, p, cut), np.asarray(folds, dtype=np.int64), resamples, seed)
+    values = resampled(_metrics(y, p, cut), np.asarray(folds, dtype=np.int64), len(y), resamples, seed)
     return intervals(METRICS, values, level)
 
 
@@ -98,7 +97,7 @@ def paired_bootstrap(
     """
     y, first, cut = _checked(labels, a, folds, pooled)
     both = np.concatenate([first, _checked(labels, b, folds, pooled)[1]])
-    values = resampled(_metrics(y, both, cut), np.asarray(folds, dtype=np.int64), resamples, seed)
+    values = resampled(_metrics(y, both, cut), np.asarray(folds, dtype=np.int64), len(y), resamples, seed)
     return gaps(METRICS, values, len(first), level)
 
 
@@ -138,6 +137,8 @@ def _checked(
 ) -> tuple[NDArray[np.bool_], Array, NDArray[np.int64]]:
     """Labels (N,), probabilities (S, N) and the parts (N,) whose metrics are averaged."""
     y, p = checked(labels, probabilities)
+    if not y.size:
+        raise DataError("no cases to score; run at least one fold")
     cut = np.asarray(folds, dtype=np.int64)
     if cut.shape != y.shape:
         raise DataError(f"{y.size} cases but folds of shape {cut.shape}; each case is in one fold's test set")

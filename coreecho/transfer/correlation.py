@@ -8,8 +8,7 @@ from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error
 
 from coreecho.errors import DataError
-from coreecho.evaluation import Array, Difference, Interval
-from coreecho.transfer.resampling import checked, gaps, intervals, resampled
+from coreecho.resampling import Array, Difference, Interval, checked, gaps, intervals, resampled
 
 METRICS = ("corr", "mae")
 LEAST = 3
@@ -98,7 +97,7 @@ def _drawn(y: Array, p: Array, resamples: int, seed: int) -> Array:
         both = counts @ (rows * centred).T / n - sy * sp  # (R, S)
         return np.stack([both / np.sqrt(vy * vp), counts @ missed.T / n], axis=2)
 
-    return resampled(metrics, np.zeros(len(y), dtype=np.int64), resamples, seed)
+    return resampled(metrics, np.zeros(len(y), dtype=np.int64), len(y), resamples, seed)
 
 
 def _positive(variance: Array, scale: Array | float) -> Array:

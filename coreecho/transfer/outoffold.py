@@ -14,9 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from coreecho.errors import RecordError
-from coreecho.evaluation import Array, average_clips
+from coreecho.evaluation import average_clips
 from coreecho.experiments import all_rows, run_name
 from coreecho.records import Record
+from coreecho.resampling import Array
 from coreecho.tables import Records
 from coreecho.transfer.correlation import LEAST
 

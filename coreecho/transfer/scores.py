@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from coreecho.errors import SettingsError
-from coreecho.evaluation import Array, Interval
+from coreecho.resampling import Array, Interval
 from coreecho.tables import NOT_RUN, Records
 from coreecho.transfer import classification, correlation
 from coreecho.transfer.outoffold import Grouping, OutOfFold, check_pairs, groups, pool
@@ -82,8 +82,7 @@ def judge(records: Records, better: str, worse: str, metric: str = "", grouping:
         return None
     first, second = (score(pool(row, records[row]), choice, 1)[1] for row in (better, worse))
     sign = -1 if metric.endswith("mae") else 1
-    ends = sorted((sign * found[metric].low, sign * found[metric].high))
-    gap = Interval(sign * found[metric].estimate, ends[0], ends[1])
+    gap = found[metric].times(sign)
     place = list(names).index(metric)
     agree = bool((sign * (first[place] - second[place]) > 0).all())
     unit = "percentage points" if table == "table5" else "EF points" if metric.endswith("mae") else "in correlation"
@@ -110,7 +109,7 @@ def score(pooled: OutOfFold, choice: Choice, resamples: int = 10_000) -> Scores:
             for own in pooled.predictions
         ]
         points = np.array([[100 * own[metric] for own in each] for metric in HMCQU])
-        return {metric: _times(found[metric], 100) for metric in HMCQU}, points
+        return {metric: found[metric].times(100) for metric in HMCQU}, points
     found, rows = {}, []
     for group, part in groups(pooled, choice).items():
         own = correlation.bootstrap(part.labels, part.predictions, resamples=resamples)
@@ -130,16 +129,12 @@ def compare(records: Records, a: str, b: str, choice: Choice) -> dict[str, Inter
         gaps = classification.paired_bootstrap(
             first.labels, first.predictions, second.predictions, first.folds, pooled=choice
         )
-        return {metric: _times(gap, 100) for metric, gap in gaps.items()}
+        return {metric: gap.times(100) for metric, gap in gaps.items()}
     found: dict[str, Interval] = {}
     for (group, one), two in zip(groups(first, choice).items(), groups(second, choice).values(), strict=True):
         own = correlation.paired_bootstrap(one.labels, one.predictions, two.predictions)
         found |= {f"{group}_{metric}": gap for metric, gap in own.items()}
     return found
-
-
-def _times(interval: Interval, factor: float) -> Interval:
-    return Interval(interval.estimate * factor, interval.low * factor, interval.high * factor)
 
 
 def digits(metric: str) -> int:

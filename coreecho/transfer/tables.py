@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from coreecho.experiments import all_rows, table4, table5
-from coreecho.place import PHANTOM
 from coreecho.records import Record
 from coreecho.rows import Row, published
 from coreecho.settings import Profile
-from coreecho.tables import NOT_RUN, PUBLISHED_ONLY, Records, Table, column_label
+from coreecho.tables import NOT_RUN, PUBLISHED_ONLY, Records, Table, column_label, on_hearts
 from coreecho.transfer import correlation
 from coreecho.transfer.outoffold import GROUP_NAMES, GROUPINGS, Grouping, finished, groups, pool
 from coreecho.transfer.scores import CAMUS, HMCQU, Choice, cell, digits, score
@@ -110,9 +109,8 @@ def _table(
     basis: str,
 ) -> Table:
     data = "CAMUS" if names is CAMUS else "HMC-QU"
-    if paper_records is not None:  # the paper profile may have been tried on a phantom's folder, or be half run
-        real = {name: [one for one in own if one.data["label"] != PHANTOM] for name, own in paper_records.items()}
-        paper_records = finished(real)
+    real = on_hearts(paper_records)
+    paper_records = None if real is None else finished(real)
     shown = next((own[0] for own in records.values() if own), None)
     lines, numbers = [], []
     for row in rows:
