@@ -51,7 +51,17 @@ def saliency_grid(
             _system(part, name, own, sign, task, first=number == 0)
         _bar(last, sign)
         figure.suptitle(title, fontsize=9)
+        _settle(figure)
     return figure
+
+
+def _settle(figure: Figure) -> None:
+    """Fixes the places that the layout found; its solver's last digits differ from call to call, and would show."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((round(left, 3), round(bottom, 3), round(width, 3), round(height, 3)))
 
 
 def _bar(part: SubFigure, sign: Sign) -> None:
