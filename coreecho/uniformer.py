@@ -6,7 +6,7 @@ depth-wise 3x3x3 convolution in each block tells where a token is, so that any c
 
 Names, order and shapes of the parameters are those of the published Kinetics-400 weights (331 keys with their 400-way
 head), which `load_state_dict` takes strictly. Every layer works in either memory layout; the patch embeddings emit
-channels-last maps, in which the normalisations over channels and the 1x1x1 convolutions need no copies.
+channels-last maps, in which the normalisations over channels and the layers that mix channels need no copies.
 """
 
 from __future__ import annotations
@@ -19,40 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from coreecho.errors import SettingsError
+from coreecho.layers import MLP, Depthwise, Dropout, Linear, Pointwise, Stage, channels_first, channels_last
 from coreecho.settings import ClipSettings, EncoderSettings
-
-MLP_RATIO = 4
-
-
-class MLP(nn.Module):
-    """Two layers with a GELU between them, applied to every token alone.
-
-    Args:
-        width: Channels in and out.
-        dropout: Probability after the activation and after the second layer.
-        layer: `nn.Linear` for tokens (B, N, C), or `pointwise` for maps (B, C, T, H, W).
-    """
-
-    def __init__(self, width: int, dropout: float, layer: Any = nn.Linear) -> None:
-        super().__init__()
-        self.fc1 = layer(width, MLP_RATIO * width)
-        self.fc2 = layer(MLP_RATIO * width, width)
-        self.drop = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Same shape as ``x``."""
-        out: Tensor = self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
-        return out
-
-
-def pointwise(width_in: int, width_out: int) -> nn.Conv3d:
-    """A 1x1x1 convolution: a linear layer on the channels of a map (B, C, T, H, W)."""
-    return nn.Conv3d(width_in, width_out, kernel_size=1)
-
-
-def depthwise(width: int, kernel: int) -> nn.Conv3d:
-    """A cubic convolution that keeps the size of the map and mixes no channels."""
-    return nn.Conv3d(width, width, kernel, padding=kernel // 2, groups=width)
 
 
 class ConvBlock(nn.Module):
@@ -60,20 +28,20 @@ class ConvBlock(nn.Module):
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.pos_embed = depthwise(width, 3)
+        self.pos_embed = Depthwise(width, 3)
         self.norm1 = nn.BatchNorm3d(width)
-        self.conv1 = pointwise(width, width)
-        self.conv2 = pointwise(width, width)
-        self.attn = depthwise(width, 5)
+        self.conv1 = Pointwise(width, width)
+        self.conv2 = Pointwise(width, width)
+        self.attn = Depthwise(width, 5)
         self.norm2 = nn.BatchNorm3d(width)
-        self.mlp = MLP(width, dropout, pointwise)
+        self.mlp = MLP(width, dropout, Pointwise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to a map of the same shape."""
         x = x + self.pos_embed(x)
-        x = x + self.conv2(self.attn(self.conv1(self.norm1(x))))
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
+        mixed = self.attn(channels_first(self.conv1(channels_last(self.norm1(x)))))
+        x = x + channels_first(self.conv2(channels_last(mixed)))
+        return x + channels_first(self.mlp(channels_last(self.norm2(x))))
 
 
 class Attention(nn.Module):
@@ -82,9 +50,9 @@ class Attention(nn.Module):
     def __init__(self, width: int, head_width: int, dropout: float) -> None:
         super().__init__()
         self.heads = width // head_width
-        self.qkv = nn.Linear(width, 3 * width)
-        self.proj = nn.Linear(width, width)
-        self.proj_drop = nn.Dropout(dropout)
+        self.qkv = Linear(width, 3 * width)
+        self.proj = Linear(width, width)
+        self.proj_drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens (B, N, C) to tokens (B, N, C)."""
@@ -100,7 +68,7 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, width: int, head_width: int, dropout: float) -> None:
         super().__init__()
-        self.pos_embed = depthwise(width, 3)
+        self.pos_embed = Depthwise(width, 3)
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attn = Attention(width, head_width, dropout)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
@@ -108,12 +76,12 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to a map of the same shape."""
-        x = (x + self.pos_embed(x)).permute(0, 2, 3, 4, 1)  # (B, T, H, W, C)
+        x = channels_last(x + self.pos_embed(x))  # (B, T, H, W, C)
         tokens: Tensor = x.flatten(1, 3)  # (B, T*H*W, C)
         tokens = tokens + self.attn(self.norm1(tokens))
         tokens = tokens + self.mlp(self.norm2(tokens))
         # Not tokens.transpose(1, 2): its strides for a batch of one send BatchNorm's backward astray (torch 2.14, CPU).
-        return tokens.view(x.shape).permute(0, 4, 1, 2, 3)  # (B, C, T, H, W)
+        return channels_first(tokens.view(x.shape))  # (B, C, T, H, W)
 
 
 class PatchEmbed(nn.Module):
@@ -134,8 +102,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C_in, T, H, W) to (B, C, T or ceil(T / 2), H // stride, W // stride)."""
-        out: Tensor = self.norm(self.proj(x).permute(0, 2, 3, 4, 1))  # (B, T, H, W, C)
-        return out.permute(0, 4, 1, 2, 3)  # (B, C, T, H, W)
+        return channels_first(self.norm(channels_last(self.proj(x))))  # (B, C, T, H, W)
 
 
 class UniFormer(nn.Module):
@@ -157,16 +124,32 @@ class UniFormer(nn.Module):
         widths, strides, dropout = (3, *settings.widths), settings.strides, settings.dropout
         for i in range(4):
             setattr(self, f"patch_embed{i + 1}", PatchEmbed(widths[i], widths[i + 1], strides[i], stem=i == 0))
-        self.pos_drop = nn.Dropout(dropout)
+        self.pos_drop = Dropout(dropout)
         for i, (width, depth) in enumerate(zip(settings.widths, settings.depths, strict=True)):
             blocks = [
                 ConvBlock(width, dropout) if i < 2 else AttentionBlock(width, settings.head_width, dropout)
                 for _ in range(depth)
             ]
-            setattr(self, f"blocks{i + 1}", nn.Sequential(*blocks))
+            setattr(self, f"blocks{i + 1}", Stage(*blocks))
         self.norm = nn.BatchNorm3d(self.width)
         self.head = nn.Linear(self.width, num_classes) if num_classes else nn.Identity()
         self.apply(_initialise)
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether blocks keep only what enters them and are computed again in the backward pass; off at first.
+
+        Gradients, dropout and running statistics are bit for bit the same; a machine is told so, never a run.
+        """
+        return all(stage.checkpointing for stage in self._stages())
+
+    @checkpointing.setter
+    def checkpointing(self, on: bool) -> None:
+        for stage in self._stages():
+            stage.checkpointing = on
+
+    def _stages(self) -> list[Stage]:
+        return [child for child in self.children() if isinstance(child, Stage)]
 
     def features(self, x: Tensor) -> Tensor:
         """Normalised clips (B, 3, T, H, W) to the last feature map (B, C_E, t, h, w), after the final norm.
@@ -182,7 +165,7 @@ class UniFormer(nn.Module):
         for i in range(1, 5):
             x = getattr(self, f"patch_embed{i}")(x)
             if i == 1:
-                x = self.pos_drop(x)
+                x = channels_first(self.pos_drop(channels_last(x)))
             x = getattr(self, f"blocks{i}")(x)
         out: Tensor = self.norm(x)
         return out

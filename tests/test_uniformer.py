@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from helpers import fill_by_formula, formula, formula_clip
 
 from coreecho.errors import SettingsError
+from coreecho.layers import Depthwise, DepthwiseFunction, Dropout, Linear, Pointwise
 from coreecho.settings import ClipSettings, EncoderSettings
 from coreecho.uniformer import UniFormer, uniformer_small
 
@@ -165,3 +167,102 @@ def test_unknown_settings_and_wrong_inputs_are_named():
         net(torch.zeros(1, 3, 4, 31, 64))
     with pytest.raises(SettingsError, match=r"\(1, 1, 4, 32, 32\)"):
         net(torch.zeros(1, 1, 4, 32, 32))
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_gradients_of_depthwise_convolutions_are_right_to_the_last_digit(kernel):
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 4, 5, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(3, 1, kernel, kernel, kernel, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(DepthwiseFunction.apply, (x, weight, bias))
+    assert torch.autograd.gradcheck(lambda clips: DepthwiseFunction.apply(clips, weight.detach(), None), x)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_depthwise_convolutions_in_float32_are_those_of_pytorch(layout):
+    torch.manual_seed(0)
+    layer = Depthwise(16, 5)
+    x = torch.randn(2, 16, 6, 9, 7).contiguous(memory_format=layout).requires_grad_()
+    exact = [each.detach().double().requires_grad_() for each in (x, layer.weight, layer.bias)]
+    upstream = torch.randn(2, 16, 6, 9, 7)
+    layer(x).backward(upstream)
+    F.conv3d(*exact, padding=2, groups=16).backward(upstream.double())
+    for value, expected in zip((x, layer.weight, layer.bias), exact, strict=True):
+        torch.testing.assert_close(value.grad.double(), expected.grad, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("layer", [Linear, Pointwise])
+@pytest.mark.parametrize("clips", [1, 3])
+def test_channels_are_mixed_as_by_a_linear_layer(layer, clips):
+    """By convolution on a processor if there is enough to do, else by matrix product."""
+    torch.manual_seed(0)
+    own = layer(64, 48)
+    for side in (4, 16):
+        x = torch.randn(clips, 4, side, side, 64)
+        torch.testing.assert_close(own(x), F.linear(x, own.weight.flatten(1), own.bias), rtol=0, atol=1e-5)
+
+
+def test_dropout_drops_its_share_scales_the_rest_and_passes_the_same_gradient_back():
+    torch.manual_seed(0)
+    drop, x = Dropout(0.1), torch.ones(3, 41, 999, requires_grad=True)
+    out = drop(x)
+    out.sum().backward()
+    assert torch.equal(x.grad, out)
+    assert out.unique().tolist() == pytest.approx([0, 1 / 0.9])
+    share = (out == 0).double().mean(dim=(0, 2))
+    assert share.mean().item() == pytest.approx(0.1, abs=0.005)
+    assert share.std().item() == pytest.approx((0.1 * 0.9 / (3 * 999)) ** 0.5, rel=0.5)
+    again = drop(x)
+    assert 0.15 < ((out == 0) != (again == 0)).double().mean().item() < 0.21
+
+
+def test_dropout_that_drops_nothing_draws_nothing():
+    x, state = torch.randn(2, 5), torch.get_rng_state()
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_checkpointing_changes_no_bit(training):
+    """Neither gradients nor dropout nor running statistics, which count a batch once though blocks compute it twice."""
+    torch.manual_seed(0)
+    clips = torch.randn(2, 3, 8, 32, 32)
+    plain = uniformer_small(0, dropout=0.3, **NARROW).train(training)
+    saving = copy.deepcopy(plain)
+    assert not saving.checkpointing
+    saving.checkpointing = True
+    calls = []
+    saving.blocks4.register_forward_hook(lambda *_: calls.append("stage"))
+    saving.blocks4[0].attn.register_forward_hook(lambda *_: calls.append("inside"))
+    found = []
+    for net in (plain, saving):
+        torch.manual_seed(1)
+        for _ in range(2):  # gradients add up, statistics go on
+            net.features(clips).square().sum().backward()
+        found.append([*(p.grad for p in net.parameters()), *net.buffers(), torch.get_rng_state()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert plain.norm.num_batches_tracked.item() == saving.blocks1[0].norm1.num_batches_tracked.item() == 2 * training
+    assert calls.count("stage") == 2
+    assert calls.count("inside") == 4
+    assert list(saving.state_dict()) == list(plain.state_dict())
+
+
+def test_the_compiler_takes_the_encoder_whole():
+    net = uniformer_small(0, dropout=0.0, **NARROW).train()
+    clips = torch.randn(2, 3, 4, 32, 32)
+    compiled = torch.compile(net.features, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(clips), copy.deepcopy(net).features(clips))
+
+
+def test_half_precision_is_near_full_precision():
+    torch.manual_seed(0)
+    net = uniformer_small(0, dropout=0.0, **NARROW).train()
+    clips = torch.randn(2, 3, 8, 64, 64)
+    full = net.features(clips)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = net.features(clips)
+    half.float().square().sum().backward()
+    assert (half.float() - full).abs().mean().item() < 0.05
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
