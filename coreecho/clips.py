@@ -58,23 +58,11 @@ def cut(video: Frames, start: int, clip: ClipSettings, fill: Sequence[int] = (0,
     return out  # (clip.frames, H, W, 3)
 
 
-def pad_crop(clip: Frames, pad: int, rng: np.random.Generator, fill: Sequence[int] = (0, 0, 0)) -> Frames:
-    """Pads ``clip`` (T, H, W, 3) by ``pad`` pixels on each side and crops back, at one place for all frames.
-
-    The offset is uniform over 0..2 pad, both ends included, on each axis (supplementary Table 1).
-    """
-    top, left = crop_shift(pad, rng)
-    height, width = clip.shape[1:3]
-    out = np.empty_like(clip)
-    out[:] = fill
-    out[:, max(-top, 0) : height - max(top, 0), max(-left, 0) : width - max(left, 0)] = clip[
-        :, max(top, 0) : height + min(top, 0), max(left, 0) : width + min(left, 0)
-    ]
-    return out
-
-
 def crop_shift(pad: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Rows and columns by which a random crop out of ``pad`` padded pixels moves the window: -pad..pad on each axis."""
+    """Rows and columns by which a random crop out of ``pad`` padded pixels moves the window.
+
+    Uniform over -pad..pad, both ends included, on each axis (supplementary Table 1); one draw for all frames of a clip.
+    """
     top, left = rng.integers(0, 2 * pad + 1, size=2) - pad
     return int(top), int(left)
 
@@ -110,6 +98,31 @@ def assemble(
             :, :, max(top, 0) : height + min(top, 0), max(left, 0) : width + min(left, 0)
         ]
     return out
+
+
+def shift_on_device(clips: Tensor, shifts: Tensor, fill: Sequence[int] = (0, 0, 0)) -> Tensor:
+    """Moves clips as `assemble` would have done, byte for byte, wherever they are: one gather for the whole batch.
+
+    Frames past the end of a video have the colour ``fill`` already, and so keep it.
+
+    Args:
+        clips: (B, V, 3, T, H, W) uint8, not yet moved.
+        shifts: (B, V, 2) rows and columns to move each clip's window by, on any device.
+        fill: colour of what a window shows beyond the picture.
+
+    Returns:
+        (B, V, 3, T, H, W) uint8.
+    """
+    height, width = clips.shape[-2:]
+    top, left = shifts.to(clips.device, non_blocking=True).long().unbind(-1)  # (B, V) each
+    rows = torch.arange(height, device=clips.device) + top[..., None]  # (B, V, H): the row that each row shows
+    columns = torch.arange(width, device=clips.device) + left[..., None]  # (B, V, W)
+    inside = ((rows >= 0) & (rows < height))[..., :, None] & ((columns >= 0) & (columns < width))[..., None, :]
+    source = rows.clamp(0, height - 1)[..., :, None] * width + columns.clamp(0, width - 1)[..., None, :]  # (B, V, H, W)
+    flat = clips.flatten(-2)  # (B, V, 3, T, H W)
+    moved = flat.gather(-1, source.flatten(-2)[:, :, None, None].expand_as(flat)).view(clips.shape)
+    colour = torch.tensor(tuple(fill), dtype=torch.uint8, device=clips.device).view(3, 1, 1, 1)
+    return torch.where(inside[:, :, None, None], moved, colour)
 
 
 def fit(frames: Frames, size: int) -> Frames:

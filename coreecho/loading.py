@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
+import cv2
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from coreecho import distributed
+from coreecho.batches import BLACK, Batch, Item
 from coreecho.clips import AFFINE_STREAM, CROP_STREAM, GREY, Frames, StartRule, assemble, crop_shift, fit, generator
 from coreecho.datasets import Study
 from coreecho.errors import VideoError
@@ -23,55 +24,20 @@ from coreecho.settings import ClipSettings
 from coreecho.study_video import packed_frames, read_study
 from coreecho.video import read_video
 from coreecho.video.containers import inspect_avi
+from coreecho.video.excerpt import read_pictures
 from coreecho.video.read import kind_of
 
 CACHE_BYTES = 2 * 1024**3
 """Decoded videos a data set keeps in memory, per loader process; beyond it they are read anew."""
-
-
 SEQUENCES = 1024
 """Whole sequences (CAMUS, HMC-QU) kept in memory for all folds together."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """One video's clips and label, the unit of a batch."""
-
-    clips: Tensor  # (V, 3, T, H, W) uint8
-    label: float
-    video: str
-    starts: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Clips of B videos with V views each."""
-
-    clips: Tensor  # (B, V, 3, T, H, W) uint8
-    labels: Tensor  # (B,) float32
-    videos: tuple[str, ...]
-    starts: tuple[tuple[int, ...], ...]
-
-    @staticmethod
-    def collate(items: list[Item]) -> Batch:
-        """Stacks items that have the same number of views."""
-        return Batch(
-            clips=torch.stack([item.clips for item in items]),
-            labels=torch.tensor([item.label for item in items], dtype=torch.float32),
-            videos=tuple(item.video for item in items),
-            starts=tuple(item.starts for item in items),
-        )
-
-    def pin_memory(self) -> Batch:
-        """The same batch in page-locked memory, for the loader's ``pin_memory`` option."""
-        return Batch(self.clips.pin_memory(), self.labels.pin_memory(), self.videos, self.starts)
 
 
 class ClipDataset(TorchDataset[Item]):
     """Studies -> items. Indexed by (epoch, index), so that loader workers need no state of their own.
 
     Each video is decoded once per item, however many clips are cut from it. It is kept whole while there is room in
-    memory; beyond that only the frames that the clips show are converted, and decoding stops after the last of them.
+    memory; beyond that only the frames that the clips show are decoded, where the file allows it (Motion-JPEG).
     """
 
     def __init__(
@@ -85,12 +51,18 @@ class ClipDataset(TorchDataset[Item]):
         same_clip: bool = False,
         padding: Literal["black", "grey"] = "black",
         cache_bytes: int | None = None,
+        crop_on_device: bool = False,
     ) -> None:
-        """Cuts the clips that ``starts`` names; with ``same_clip`` the first one twice, cropped independently."""
+        """Cuts the clips that ``starts`` names; with ``same_clip`` the first one twice, cropped independently.
+
+        With ``crop_on_device`` the items are not cropped but say how (`coreecho.feeding.Feed` does it where the network
+        is). Random rotation, scale and shift (CAMUS, HMC-QU: a few hundred clips) stay on the processor.
+        """
         self.studies, self.clip, self.starts = tuple(studies), clip, starts
         self.seed, self.augment, self.same_clip = seed, augment, same_clip
         self.cache_bytes = CACHE_BYTES if cache_bytes is None else cache_bytes
-        self.fill = (0, 0, 0) if padding == "black" else GREY
+        self.crop_on_device = crop_on_device
+        self.fill = BLACK if padding == "black" else GREY
         self._cache: dict[str, Frames] = {}
         self._cached_bytes = 0
 
@@ -106,13 +78,15 @@ class ClipDataset(TorchDataset[Item]):
         starts = tuple(self.starts(study.id, len(video), epoch))
         if self.same_clip:
             starts = (starts[0], starts[0])
-        shifts = [self._shift(epoch, study.id, view) for view in range(len(starts))]
+        shifts = tuple(self.shift(epoch, study.id, view) for view in range(len(starts)))
+        later = shifts if self.crop_on_device and self.augment and self.clip.pad else ()
         if self.augment and self.clip.moves:
             video = random_affine(video, self.clip, generator(self.seed, epoch, study.id, AFFINE_STREAM))
-        clips = assemble(video, starts, shifts, self.clip, self.fill)  # (V, 3, T, H, W)
-        return Item(torch.from_numpy(clips), study.label, study.id, starts)
+        now = [(0, 0)] * len(shifts) if later else shifts
+        clips = assemble(video, starts, now, self.clip, self.fill)  # (V, 3, T, H, W)
+        return Item(torch.from_numpy(clips), study.label, study.id, starts, later, self.fill)
 
-    def _shift(self, epoch: int, video: str, view: int) -> tuple[int, int]:
+    def shift(self, epoch: int, video: str, view: int) -> tuple[int, int]:
         """How far this view's random crop moves; nowhere without augmentation."""
         if not self.augment or not self.clip.pad:
             return 0, 0
@@ -152,10 +126,12 @@ class ClipDataset(TorchDataset[Item]):
         wanted = sorted(index for index in reached if index < length)
         if not wanted:
             return np.zeros((length, self.clip.size, self.clip.size, 3), np.uint8)
-        try:
-            frames = read_video(study.path, last=wanted[-1], only=frozenset(wanted), min_frames=1).frames
-        except VideoError:  # said again, if it stands, by the whole decode that follows
-            return None
+        frames = read_pictures(study.path, wanted)
+        if frames is None:
+            try:
+                frames = read_video(study.path, last=wanted[-1], only=frozenset(wanted), min_frames=1).frames
+            except VideoError:  # said again, if it stands, by the whole decode that follows
+                return None
         if len(frames) != len(wanted):
             return None
         video = np.zeros((length, self.clip.size, self.clip.size, 3), np.uint8)
@@ -188,15 +164,19 @@ def stored_frames(path: Path) -> int | None:
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, index) keys in an order that is a function of (seed, epoch)."""
+    """Batches of (epoch, index) keys in an order that is a function of (seed, epoch).
+
+    Where several processes train together, each gets its own share of every batch.
+    """
 
     def __init__(self, length: int, batch_size: int, *, seed: int = 0, shuffle: bool, drop_last: bool) -> None:
-        """Batches over ``length`` items; set ``epoch`` before iterating."""
+        """Batches over ``length`` items; set ``epoch``, and ``first`` to leave out batches, before iterating."""
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.shuffle, self.drop_last = shuffle, drop_last
-        self.epoch = 0
+        self.epoch = self.first = 0
 
     def __len__(self) -> int:
+        """Batches of a whole epoch."""
         whole, rest = divmod(self.length, self.batch_size)
         return whole if self.drop_last or not rest else whole + 1
 
@@ -204,14 +184,30 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
         order = np.arange(self.length)
         if self.shuffle:
             order = generator(self.seed, self.epoch, "batch order", 0).permutation(self.length)
-        for first in range(0, len(self) * self.batch_size, self.batch_size):
-            yield [(self.epoch, int(index)) for index in order[first : first + self.batch_size]]
+        for number in range(self.first, len(self)):
+            batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+            share = np.array_split(batch, distributed.world())[distributed.rank()]
+            yield [(self.epoch, int(index)) for index in share]
+
+
+class Items(Protocol):
+    """What `make_loader` needs of a data set: items by (epoch, index)."""
+
+    seed: int
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: tuple[int, int]) -> Item: ...
 
 
 def make_loader(
-    dataset: ClipDataset, batch_size: int, *, shuffle: bool = False, drop_last: bool = False, workers: int = 0
+    dataset: Items, batch_size: int, *, shuffle: bool = False, drop_last: bool = False, workers: int = 0
 ) -> DataLoader[Batch]:
-    """A loader of `Batch` objects; set ``loader.batch_sampler.epoch`` before each pass over it."""
+    """A loader of `Batch` objects; set ``loader.batch_sampler.epoch`` before each pass over it.
+
+    Its ``workers`` processes stay for all passes, each two batches ahead; `coreecho.feeding.Feed` brings the batches to
+    the device.
+    """
     sampler = EpochSampler(len(dataset), batch_size, seed=dataset.seed, shuffle=shuffle, drop_last=drop_last)
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # its items are collated into batches
@@ -220,5 +216,11 @@ def make_loader(
         generator=torch.Generator(),  # else the workers' seeds are drawn from the stream that dropout uses
         num_workers=workers,
         persistent_workers=workers > 0,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=workers > 0 and torch.cuda.is_available(),  # without workers, `Feed` does it
+        worker_init_fn=single_threaded if workers else None,
     )
+
+
+def single_threaded(_: int) -> None:
+    """A loader process decodes and resizes in its one thread: OpenCV's others do not live on in a forked process."""
+    cv2.setNumThreads(0)

@@ -7,7 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from coreecho.clips import MEAN, SD, cut, fit, generator, legal_starts, normalise, pad_crop, random_starts
+from coreecho.clips import (
+    GREY,
+    MEAN,
+    SD,
+    assemble,
+    crop_shift,
+    cut,
+    fit,
+    generator,
+    legal_starts,
+    normalise,
+    random_starts,
+    shift_on_device,
+)
 from coreecho.datasets import Study
 from coreecho.loading import ClipDataset, make_loader
 from coreecho.settings import ClipSettings
@@ -141,28 +154,51 @@ def test_another_epoch_or_seed_gives_other_clips_and_another_order(cached_studie
     assert len(orders) > 1
 
 
-def test_pad_crop_reaches_every_offset_on_both_axes_with_one_crop_for_all_frames():
-    pad, side = 2, 9
-    clip = np.zeros((3, side, side, 3), np.uint8)
-    clip[:, 4, 4] = 255
-    tops, lefts = set(), set()
-    for i in range(300):
-        out = pad_crop(clip, pad, generator(0, 0, "v", i))
-        places = [np.argwhere(frame[..., 0]) for frame in out]
-        assert all(np.array_equal(place, places[0]) for place in places)
-        ((row, column),) = places[0]
-        tops.add(4 - row + pad)
-        lefts.add(4 - column + pad)
-    assert tops == lefts == set(range(2 * pad + 1))
+def cropped(video, shift, clip, fill=(0, 0, 0)):
+    """The first clip of a video, moved: (3, T, H, W)."""
+    return assemble(video, [0], [shift], clip, fill)[0]
 
 
-def test_pad_crop_fills_the_border_and_keeps_the_rest():
-    clip = np.full((2, 6, 6, 3), 200, np.uint8)
-    seen = [pad_crop(clip, 3, generator(0, 0, "v", i), (10, 20, 30)) for i in range(40)]
-    for out in seen:
-        pixels = {tuple(pixel) for pixel in out.reshape(-1, 3)}
-        assert pixels <= {(200, 200, 200), (10, 20, 30)}
-    assert any((10, 20, 30) in {tuple(pixel) for pixel in out.reshape(-1, 3)} for out in seen)
+def test_a_crop_is_a_window_of_the_padded_clip():
+    """The published description: pad each side, cut back to the size at an offset of 0 to 2 pad."""
+    clip, fill = ClipSettings(frames=3, stride=1, size=9, pad=2), (10, 20, 30)
+    video = np.random.default_rng(0).integers(0, 256, (3, 9, 9, 3), dtype=np.uint8)
+    padded = np.empty((3, 13, 13, 3), np.uint8)
+    padded[:] = fill
+    padded[:, 2:-2, 2:-2] = video
+    for top in range(5):
+        for left in range(5):
+            window = padded[:, top : top + 9, left : left + 9].transpose(3, 0, 1, 2)
+            assert np.array_equal(cropped(video, (top - 2, left - 2), clip, fill), window)
+
+
+def test_crops_reach_every_offset_on_both_axes():
+    drawn = [crop_shift(2, generator(0, 0, "v", stream)) for stream in range(300)]
+    assert {top for top, _ in drawn} == {left for _, left in drawn} == set(range(-2, 3))
+    assert len(set(drawn)) == 25
+
+
+@pytest.mark.parametrize("fill", [(0, 0, 0), GREY])
+@pytest.mark.parametrize("side", [8, 1])
+def test_clips_moved_on_the_device_are_those_moved_while_they_are_cut(fill, side):
+    clip = ClipSettings(frames=6, stride=2, size=side, pad=3)
+    rng = np.random.default_rng(1)
+    videos = [rng.integers(0, 256, (frames, side, side, 3), dtype=np.uint8) for frames in (40, 7, 12)]
+    starts = rng.integers(0, 9, (3, 2))  # some clips end, and some lie, past their video's end
+    shifts = rng.integers(-3, 4, (3, 2, 2))
+    shifts[0] = [[0, 0], [-3, 3]]
+    still = [assemble(video, each, [(0, 0)] * 2, clip, fill) for video, each in zip(videos, starts, strict=True)]
+    expected = [assemble(*each, clip, fill) for each in zip(videos, starts, shifts.tolist(), strict=True)]
+    clips = torch.from_numpy(np.stack(still))  # (B, V, 3, T, H, W)
+    moved = shift_on_device(clips, torch.from_numpy(shifts), fill)
+    assert moved.dtype == torch.uint8
+    assert np.array_equal(moved.numpy(), np.stack(expected))
+
+
+def test_a_clip_moved_out_of_sight_has_the_fills_colour():
+    clips = torch.full((1, 1, 3, 2, 4, 4), 200, dtype=torch.uint8)
+    moved = shift_on_device(clips, torch.tensor([[[4, 0]]]), (1, 2, 3))
+    assert moved.flatten(3)[0, 0].unique(dim=1).flatten().tolist() == [1, 2, 3]
 
 
 def test_the_two_views_of_one_clip_are_cropped_independently():

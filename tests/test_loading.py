@@ -1,14 +1,18 @@
 """Loading: one decode per item, bounded memory, and the same bytes whether a video is decoded whole or in part."""
 
+from itertools import chain
+
+import cv2
+import numpy as np
 import pytest
 import torch
 from helpers import sector_frames, write_avi
 
-from coreecho import loading, study_video
+from coreecho import distributed, loading, study_video
 from coreecho.clips import random_starts
 from coreecho.datasets import Study
 from coreecho.errors import VideoError
-from coreecho.loading import ClipDataset, make_loader, stored_frames
+from coreecho.loading import ClipDataset, EpochSampler, make_loader, stored_frames
 from coreecho.protocols import protocol_starts
 from coreecho.settings import ClipSettings
 
@@ -17,14 +21,20 @@ CLIP = ClipSettings(frames=8, stride=2, size=32, pad=2)
 
 @pytest.fixture
 def reads(monkeypatch):
-    """The calls of `read_video`: (file name, last, number of frames asked for)."""
+    """What was decoded: (file name, last, number of frames asked for); none and none for whole videos."""
     calls = []
 
     def counted(path, **options):
         calls.append((path.name, options.get("last"), None if options.get("only") is None else len(options["only"])))
         return original(path, **options)
 
-    original = loading.read_video
+    def counted_pictures(path, wanted):
+        found = pictures(path, wanted)
+        calls.extend([] if found is None else [(path.name, wanted[-1], len(wanted))])
+        return found
+
+    original, pictures = loading.read_video, loading.read_pictures
+    monkeypatch.setattr(loading, "read_pictures", counted_pictures)
     for module in (loading, study_video):  # decoding in part, and whole
         monkeypatch.setattr(module, "read_video", counted)
     return calls
@@ -69,10 +79,17 @@ def test_decoding_in_part_gives_the_same_bytes_as_decoding_whole(phantom_data, r
     assert not part._cache
 
 
-def test_decoding_in_part_asks_for_the_clips_frames_alone(phantom_data, reads, monkeypatch):
+@pytest.mark.parametrize("apart", [True, False])
+def test_decoding_in_part_asks_for_the_clips_frames_alone(phantom_data, reads, monkeypatch, apart):
+    studies = phantom_data.split("train")[:1]
+    expected = ClipDataset(studies, CLIP, lambda *_: [1])[0]
+    reads.clear()
     monkeypatch.setattr(loading, "CACHE_BYTES", 0)
-    data = ClipDataset(phantom_data.split("train")[:1], CLIP, lambda *_: [1])
-    data[0]
+    if apart:
+        monkeypatch.setattr(loading, "read_video", lambda *_, **__: pytest.fail("other pictures were decoded too"))
+    else:  # as where a picture needs tables of one before it
+        monkeypatch.setattr(loading, "read_pictures", lambda *_: None)
+    assert torch.equal(ClipDataset(studies, CLIP, lambda *_: [1])[0].clips, expected.clips)
     assert [call[1:] for call in reads] == [(15, 8)]
 
 
@@ -157,3 +174,45 @@ def test_loading_leaves_the_stream_that_dropout_uses_alone(phantom_data):
     torch.manual_seed(5)
     assert sum(len(batch.videos) for batch in loader) == 4
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_items_can_leave_their_crop_to_the_device(phantom_data):
+    options = {"studies": phantom_data.split("train"), "clip": CLIP, "starts": random_starts(CLIP, 2, 0)}
+    still, now = ClipDataset(**options), ClipDataset(**options, augment=True, padding="grey")
+    later = ClipDataset(**options, augment=True, padding="grey", crop_on_device=True)
+    for epoch in range(2):
+        assert torch.equal(later[epoch, 1].clips, still[epoch, 1].clips)
+        assert later[epoch, 1].shifts == tuple(now.shift(epoch, later.studies[1].id, view) for view in range(2))
+        assert later[epoch, 1].fill == now.fill
+    for data in (now, ClipDataset(**options, crop_on_device=True)):
+        assert data[0, 0].shifts == ()
+        assert next(iter(make_loader(data, 4))).shifts is None
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_an_epoch_can_go_on_after_some_of_its_batches(drop_last):
+    sampler = EpochSampler(10, 4, shuffle=True, drop_last=drop_last)
+    every = list(sampler)
+    for sampler.first in range(len(every) + 1):
+        assert list(sampler) == every[sampler.first :]
+        assert len(sampler) == len(every) == (2 if drop_last else 3)
+
+
+def test_processes_share_each_batch(monkeypatch):
+    sampler = EpochSampler(11, 4, shuffle=True, drop_last=False)
+    alone, shares = list(sampler), []
+    monkeypatch.setattr(distributed, "world", lambda: 3)
+    for rank in range(3):
+        monkeypatch.setattr(distributed, "rank", lambda rank=rank: rank)
+        shares.append(list(sampler))
+    assert [list(chain(*parts)) for parts in zip(*shares, strict=True)] == alone
+    assert {len(part) for share in shares for part in share} == {1, 2}
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_workers_decode_and_resize_after_the_parent_used_opencvs_threads(tmp_path, monkeypatch):
+    path = write_avi(tmp_path / "large.avi", sector_frames(20, 600, 600)[0])
+    cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (500, 500), interpolation=cv2.INTER_AREA)  # starts the threads
+    data = ClipDataset([Study(id="a", path=path, label=50.0, split="train")], CLIP, random_starts(CLIP, 1, 0))
+    (alone,), (apart,) = list(make_loader(data, 1)), list(make_loader(data, 1, workers=1))
+    assert torch.equal(alone.clips, apart.clips)

@@ -11,7 +11,7 @@ import torch
 from helpers import TINY, sector_frames, tiny_place, write_avi, write_echonet_folder
 
 from coreecho import cli, runs
-from coreecho.clips import CROP_STREAM, GREY, cut, fit, generator, pad_crop, random_starts
+from coreecho.clips import CROP_STREAM, GREY, assemble, crop_shift, cut, fit, generator, random_starts
 from coreecho.datasets import read_echonet
 from coreecho.errors import DataError
 from coreecho.loading import ClipDataset, make_loader
@@ -24,6 +24,7 @@ from coreecho.video.packing import attach_pack, estimate_bytes, find_pack, write
 
 ROWS = [(f"V{index}", "50", "40", "80", split) for index, split in enumerate(("TRAIN", "TRAIN", "VAL", "TEST"))]
 CLIP = ClipSettings(frames=4, stride=2, size=32, pad=3)
+ALONE = ClipSettings(frames=4, stride=1, size=32)
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +96,10 @@ def test_an_item_is_its_clips_cut_and_cropped_one_by_one(source):
     data = ClipDataset([study], CLIP, rule, augment=True, padding="grey", seed=1)
     frames = fit(read_video(study.path).frames, 32)
     for epoch in range(6):
-        views = [
-            pad_crop(cut(frames, start, CLIP, GREY), 3, generator(1, epoch, study.id, CROP_STREAM + view), GREY)
-            for view, start in enumerate(rule(study.id, len(frames), epoch))
-        ]
-        expected = np.stack(views).transpose(0, 4, 1, 2, 3)
-        assert np.array_equal(data[epoch, 0].clips.numpy(), expected)
+        for view, start in enumerate(rule(study.id, len(frames), epoch)):
+            shift = crop_shift(3, generator(1, epoch, study.id, CROP_STREAM + view))
+            (expected,) = assemble(cut(frames, start, CLIP, GREY), [0], [shift], ALONE, GREY)
+            assert np.array_equal(data[epoch, 0].clips[view].numpy(), expected)
 
 
 def test_a_part_of_a_video_read_backwards_is_the_same_from_a_pack(source):

@@ -33,7 +33,7 @@ def read_opencv(path: Path, kind: str, last: int | None, only: Collection[int] |
     layout = _layout(path, kind)
     if layout.cut:
         raise VideoError(f"{path.name}: damaged: the file ends in the middle of its data; copy or export it again")
-    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     try:
         if not capture.isOpened():
             raise VideoError(f"{path.name}: cannot be opened as a video; export the clip as AVI, MP4 or DICOM")
@@ -55,7 +55,7 @@ def count_opencv(path: Path, kind: str) -> int:
     layout = _layout(path, kind)
     if layout.stored:
         return layout.stored
-    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG)
+    capture = cv2.VideoCapture(str(path.resolve()), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()
     if count < 1:

@@ -42,7 +42,7 @@ def inspect_avi(path: Path) -> Layout:
     total = path.stat().st_size
     cut, stored, announced, codec = False, 0, None, b""
     with path.open("rb") as file:
-        for name, start, end in _chunks(file, 0, total):
+        for name, start, end in chunks(file, 0, total):
             cut = cut or end > total
             if name not in (b"strh", b"avih"):
                 stored += name[:2].isdigit() and name[2:] in (b"dc", b"db") and end > start
@@ -73,7 +73,7 @@ def inspect_mp4(path: Path) -> Layout:
     return Layout(cut=place > total or b"moov" not in names)
 
 
-def _chunks(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[Chunk]:
+def chunks(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[Chunk]:
     """Name, first and last byte of each chunk in [start, end), parents before their parts (an AVI nests four deep)."""
     place = start
     while place + 8 <= end:
@@ -87,7 +87,7 @@ def _chunks(file: BinaryIO, start: int, end: int, depth: int = 0) -> Iterator[Ch
             if size in (0, 0xFFFFFFFF):
                 stop = end  # a live recording leaves its sizes open
             yield name + head[8:], inside, stop
-            yield from _chunks(file, inside + 4, min(stop, end), depth + 1)
+            yield from chunks(file, inside + 4, min(stop, end), depth + 1)
         else:
             yield name, inside, stop
         place = stop + (stop - inside) % 2
