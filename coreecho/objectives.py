@@ -2,6 +2,9 @@
 
 An objective holds the model, says which parameters move and under which optimiser, and turns a batch into named losses
 whose sum is minimised. Stage one's two optimisers (equation 2 with its stop-gradient) are two disjoint groups here.
+
+Where several processes share a batch, each computes the losses of the whole one: everything a loss compares is gathered
+first. The gathered rows come process by process, so a loss must not depend on the order of its rows; none does.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from coreecho.clips import MEAN, SD, Levels, normalise
+from coreecho.distributed import gather
 from coreecho.losses import rnc_loss
 from coreecho.model import CoReEcho
 
@@ -26,6 +30,11 @@ def flatten_views(clips: Tensor, labels: Tensor, levels: Levels = (MEAN, SD)) ->
     views = clips.shape[1]
     flat = clips.transpose(0, 1).flatten(0, 1)  # (B, V, 3, T, H, W) -> (V B, 3, T, H, W)
     return normalise(flat, levels).contiguous(memory_format=torch.channels_last_3d), labels.repeat(views)
+
+
+def gathered(x: Tensor) -> Tensor:
+    """Rows (M, ...) of all processes, at least in float32: what a loss is computed of."""
+    return gather(x if x.dtype == torch.float64 else x.float())
 
 
 class Objective(nn.Module, ABC):
@@ -42,7 +51,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
-        """Losses of one batch, by name.
+        """Losses of one batch, by name; where several processes share the batch, of all their rows.
 
         Args:
             clips: (B, V, 3, T, H, W) uint8, V views of B videos.
@@ -61,7 +70,7 @@ class EndToEnd(Objective):
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
         """The mean error over all views."""
         x, y = flatten_views(clips, labels, self.model.levels)
-        return {"error": self.error(self.model(x).float(), y)}
+        return {"error": self.error(gathered(self.model(x)), gather(y))}
 
 
 class RankNContrast(Objective):
@@ -80,8 +89,9 @@ class RankNContrast(Objective):
         """RnC on all clips of the batch, and L1 of the head."""
         x, y = flatten_views(clips, labels, self.model.levels)
         z = self.model.embed(x)  # (V B, C_E)
-        prediction = self.model.head(z.detach()).squeeze(-1)
-        return {"rnc": rnc_loss(z, y, self.temperature), "l1": F.l1_loss(prediction.float(), y)}
+        prediction = gathered(self.model.head(z.detach()).squeeze(-1))
+        z, y = gathered(z), gather(y)
+        return {"rnc": rnc_loss(z, y, self.temperature), "l1": F.l1_loss(prediction, y)}
 
 
 class HeadOnly(Objective):
@@ -103,8 +113,16 @@ class HeadOnly(Objective):
         return {"head": list(self.model.head.parameters())}
 
     def forward(self, clips: Tensor, labels: Tensor) -> Losses:
-        """The mean error of the head on embeddings without gradient."""
-        x, y = flatten_views(clips, labels, self.model.levels)
-        with torch.no_grad():
-            z = self.model.embed(x)
-        return {"error": self.error(self.model.head(z).squeeze(-1).float(), y)}
+        """The mean error of the head on embeddings without gradient.
+
+        Args:
+            clips: (B, V, 3, T, H, W) uint8, or the encoder's embeddings of them (B, V, C_E), as it stands still.
+            labels: (B,) EF in percent.
+        """
+        if clips.ndim == 3:
+            z, y = clips.transpose(0, 1).flatten(0, 1), labels.repeat(clips.shape[1])  # (V B, C_E)
+        else:
+            x, y = flatten_views(clips, labels, self.model.levels)
+            with torch.no_grad():
+                z = self.model.embed(x)
+        return {"error": self.error(gathered(self.model.head(z).squeeze(-1)), gather(y))}

@@ -7,14 +7,17 @@ import torch
 from helpers import TINY, tiny_model
 from torch.nn import functional as F
 
-from coreecho.baselines import AdaCon
+from coreecho import objectives
+from coreecho.baselines import AdaCon, adacon
 from coreecho.baselines.adacon import BIN, SCALE, WEIGHT, adaptive_contrast
 from coreecho.clips import normalise
 from coreecho.losses import rnc_loss
 from coreecho.objectives import EndToEnd, HeadOnly, RankNContrast, flatten_views
+from coreecho.plan import Plan
 from coreecho.profiles import PAPER
+from coreecho.schedule import rate_factor
 from coreecho.settings import Recipe, Run
-from coreecho.stages import rate_factor, stages
+from coreecho.stages import stages
 
 LABELS = torch.tensor([30.0, 45.0, 55.0, 70.0])
 
@@ -89,6 +92,40 @@ def test_stage_two_moves_the_head_and_leaves_every_weight_and_statistic_of_the_e
         not torch.equal(before[f"head.{name}"], after[f"head.{name}"]) for name, _ in model.head.named_parameters()
     )
     assert all(parameter.grad is None for parameter in model.encoder.parameters())
+
+
+def test_stage_two_takes_embeddings_in_place_of_the_clips_they_are_of():
+    objective = HeadOnly(tiny_model(), F.l1_loss)
+    objective.eval()
+    x, _ = flatten_views(clips(), LABELS)
+    with torch.no_grad():
+        z = objective.model.embed(x).unflatten(0, (2, 4)).transpose(0, 1)  # (B, V, C_E)
+    of_clips, of_embeddings = objective(clips(), LABELS)["error"], objective(z, LABELS)["error"]
+    assert of_embeddings.item() == pytest.approx(of_clips.item(), rel=1e-6)
+    assert of_embeddings.item() != pytest.approx(objective(z, LABELS.flip(0))["error"].item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("method", ["l1", "rnc", "head", "adacon"])
+def test_losses_do_not_depend_on_the_order_in_which_rows_are_gathered(method, monkeypatch):
+    model = tiny_model(head="linear")
+    objective = {
+        "l1": lambda: EndToEnd(model, F.l1_loss),
+        "rnc": lambda: RankNContrast(model, 1.0),
+        "head": lambda: HeadOnly(model, F.l1_loss),
+        "adacon": lambda: AdaCon(model, LABELS.tolist()),
+    }[method]()
+    objective.eval()
+    in_order = objective(clips(), LABELS)
+
+    def shuffle(x):
+        return x[torch.randperm(len(x), generator=torch.Generator().manual_seed(1))]
+
+    for module in (objectives, adacon):
+        monkeypatch.setattr(module, "gather", shuffle)
+    shuffled = objective(clips(), LABELS)
+    assert {name: value.item() for name, value in shuffled.items()} == pytest.approx(
+        {name: value.item() for name, value in in_order.items()}, rel=1e-5
+    )
 
 
 def test_adacon_moves_everything_and_regresses_on_the_first_view_alone():
@@ -171,13 +208,13 @@ def test_adacons_contrast_is_weighted():
     ],
 )
 def test_the_stages_of_each_method(run, expected):
-    found = stages(run, TINY.shared, [50.0])
+    found = stages(Plan(run=run, profile=TINY))
     assert [(stage.name, stage.epochs, stage.views, stage.schedule) for stage in found] == expected
 
 
 def test_the_stages_minimise_what_the_methods_say():
     def objective(method, number=0):
-        return stages(Run(method=method), Recipe(), [50.0])[number].objective(tiny_model(head="linear"))
+        return stages(Plan(run=Run(method=method), profile=TINY))[number].objective(tiny_model(head="linear"))
 
     assert (objective("l1").error, objective("echocotr").error) == (F.l1_loss, F.mse_loss)
     assert isinstance(objective("adacon"), AdaCon)

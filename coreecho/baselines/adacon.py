@@ -13,8 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from coreecho.baselines.system import System
+from coreecho.distributed import gather
 from coreecho.model import CoReEcho
-from coreecho.objectives import Losses, Objective, flatten_views
+from coreecho.objectives import Losses, Objective, flatten_views, gathered
+from coreecho.schedule import whole
 
 BIN = 0.05
 """Width of a label bin in EF points."""
@@ -42,10 +45,10 @@ class AdaCon(Objective):
         """The two losses, the contrastive one already weighted."""
         x, y = flatten_views(clips, labels, self.model.levels)
         z = self.model.embed(x)  # (V B, C_E)
-        prediction = self.model.head(z[: len(labels)]).squeeze(-1)
-        bins = _bins(y.double())
-        contrast = adaptive_contrast(self.project(z).float(), bins, self.ranks(bins))
-        return {"error": F.mse_loss(prediction.float(), labels), "contrast": WEIGHT * contrast}
+        prediction = gathered(self.model.head(z[: len(labels)]).squeeze(-1))
+        bins = _bins(gather(y).double())
+        contrast = adaptive_contrast(gathered(self.project(z)), bins, self.ranks(bins))
+        return {"error": F.mse_loss(prediction, gather(labels)), "contrast": WEIGHT * contrast}
 
     def ranks(self, bins: Tensor) -> Tensor:
         """Mid-ranks of label bins (M,) among the training labels, as a share of them: 0 to 1."""
@@ -78,3 +81,11 @@ def adaptive_contrast(projected: Tensor, bins: Tensor, ranks: Tensor) -> Tensor:
     positives = positive.sum(dim=-1)
     per_anchor = -log_likelihood.sum(dim=-1) / positives.clamp(min=1)
     return per_anchor[positives > 0].mean() if (positives > 0).any() else logits.new_zeros(()) * unit.sum()
+
+
+SYSTEM = System(
+    method="adacon",
+    title="AdaCon",
+    reference="dai2021",
+    stages=lambda plan: [whole(plan, "adaptive contrast", lambda model: AdaCon(model, plan.labels))],
+)
