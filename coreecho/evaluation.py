@@ -186,9 +186,10 @@ def _weighted_metrics(counts: Array, y: Array, p: Array) -> Array:
     n = counts.sum(axis=1, keepdims=True)  # (R, 1)
     centred = y - y.mean()  # keeps the squares small, so that their difference keeps its digits
     residuals = p - y  # (S, N)
-    absolute, squared = counts @ np.abs(residuals).T, counts @ (residuals**2).T  # (R, S)
-    sums = counts @ np.stack([centred, centred**2], axis=1)  # (R, 2)
-    total = (sums[:, 1] - sums[:, 0] ** 2 / n[:, 0])[:, None]  # (R, 1)
+    terms = np.concatenate([np.abs(residuals), residuals**2, centred[None], centred[None] ** 2])  # (2 S + 2, N)
+    sums = counts @ terms.T  # (R, 2 S + 2): one product, which reads the counts once
+    absolute, squared = sums[:, : len(p)], sums[:, len(p) : -2]  # (R, S)
+    total = sums[:, -1:] - sums[:, -2:-1] ** 2 / n  # (R, 1)
     # A draw of equal labels leaves rounding noise in place of 0.
     total = np.where(total > 1e-12 * (centred**2).sum(), total, np.nan)
     return np.stack([absolute / n, np.sqrt(squared / n), 1 - squared / total], axis=2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +19,9 @@ Array = NDArray[np.float64]
 Metrics = Callable[[Array], Array]
 """Patient counts (R, N) -> metrics (R, S, M) of S seeds; NaN where a resample leaves one undefined."""
 CHUNK = 1000
-"""Resamples whose patient counts are held in memory at once."""
+"""Resamples whose patient counts are held in memory at once, in double precision."""
+KEPT = 16
+"""Sets of draws that are kept for the next call: 13 MB for 10,000 resamples of 1,276 patients; a fold has its own."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,21 @@ def ends(drawn: Array, level: float = 0.95) -> tuple[float, float]:
 
 def draws(n: int, resamples: int, seed: int) -> Iterator[Array]:
     """How often each of n patients is drawn, in chunks (R, N) of at most `CHUNK` resamples."""
+    for counts in _draws(n, resamples, seed):
+        yield counts.astype(np.float64)
+
+
+@lru_cache(maxsize=KEPT)
+def _draws(n: int, resamples: int, seed: int) -> tuple[NDArray[np.unsignedinteger], ...]:
+    """The same in the smallest whole numbers: a table asks for one test set's draws again with each of its rows."""
     generator = np.random.default_rng(seed)
+    chunks = []
     for first in range(0, resamples, CHUNK):
         size = min(CHUNK, resamples - first)
         drawn = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        chunks.append(counts.astype(np.min_scalar_type(counts.max())))
+    return tuple(chunks)
 
 
 def two_sided(drawn: Array) -> float:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -146,11 +145,24 @@ def test_draws_of_equal_labels_are_left_out_of_r2():
     assert (interval.estimate, interval.low, interval.high) == pytest.approx((0.74, 0.74, 0.74))
 
 
-def test_bootstrap_of_a_full_test_set_is_fast():
-    labels, predictions = example(systems=10, n=1276)
-    start = time.perf_counter()
-    bootstrap(labels, predictions)
-    assert time.perf_counter() - start < 5
+def test_draws_that_are_kept_for_the_next_call_cannot_be_spoiled():
+    first = np.concatenate(list(draws(9, 20, seed=3)))
+    for chunk in draws(9, 20, seed=3):
+        chunk[:] = 0
+    assert (np.concatenate(list(draws(9, 20, seed=3))) == first).all()
+    drawn = np.random.default_rng(3).integers(9, size=(20, 9))
+    assert (first == [np.bincount(row, minlength=9) for row in drawn]).all()
+
+
+def test_systems_together_have_the_intervals_that_each_has_alone():
+    labels, predictions = example(systems=4, n=60)
+    alone = np.mean([[bootstrap(labels, row, resamples=1)[m].estimate for m in METRICS] for row in predictions], axis=0)
+    together = bootstrap(labels, predictions, resamples=1)
+    assert [together[metric].estimate for metric in METRICS] == pytest.approx(list(alone), rel=1e-12)
+    differences = paired_bootstrap(labels, predictions[:1], predictions[1:2], resamples=1)
+    for metric in METRICS:  # one draw of patients: both ends of an interval are that draw's value
+        own, other = (bootstrap(labels, row, resamples=1)[metric].low for row in predictions[:2])
+        assert differences[metric].low == pytest.approx(own - other, abs=1e-12)
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -224,16 +223,9 @@ def loop_over_positives(features, labels):
     return torch.stack(terms).mean()
 
 
-def test_it_is_many_times_as_fast_as_a_loop_over_positives():
-    """About 40 times at 256 clips on two idle cores; the bound leaves room for busy ones."""
+def test_at_the_size_of_a_batch_it_equals_a_loop_over_positives():
     torch.manual_seed(3)
     features, labels = torch.randn(256, 512, requires_grad=True), torch.randint(100, 800, (256,)).float()
-    seconds = {rnc_loss: [], loop_over_positives: []}
-    for _ in range(3):
-        for loss, times in seconds.items():
-            start = time.perf_counter()
-            value = loss(features * 0.2, labels)
-            torch.autograd.grad(value, features)
-            times.append(time.perf_counter() - start)
-    torch.testing.assert_close(rnc_loss(features, labels), loop_over_positives(features, labels))
-    assert min(seconds[rnc_loss]) * 5 < min(seconds[loop_over_positives])
+    values = [loss(0.2 * features, labels) for loss in (rnc_loss, loop_over_positives)]
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*(torch.autograd.grad(value, features)[0] for value in values))

@@ -1,0 +1,88 @@
+"""Items of a batch (section 3): two clips of a video, beside decoding the whole video once for each, as published."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from coreecho.bench.measure import Action, Sides, benchmark
+from coreecho.clips import Frames, cut, random_starts
+from coreecho.datasets import Dataset, Study
+from coreecho.loading import ClipDataset
+from coreecho.settings import ClipSettings
+from coreecho.video.packing import attach_pack, write_pack
+
+VIDEO = "video"
+
+
+@benchmark(
+    "items",
+    "two 36-frame clips of a 175-frame AVI, no cache; literal: the whole video decoded for each clip",
+    goal="≥ 3×",
+    repeats=15,
+)
+def bench_items(frames: int = 175) -> Iterator[Sides]:
+    """One decode as far as the clips reach, of the frames that they show."""
+    with _study(frames) as study:
+        yield Sides(literal=_literal(study, frames), ours=_ours(study))
+
+
+@benchmark(
+    "items-pack",
+    "the same two clips from a pack; literal: the whole video decoded for each clip",
+    goal="≥ 50×",
+    repeats=15,
+)
+def bench_items_pack(frames: int = 175) -> Iterator[Sides]:
+    """The same from the frames that `coreecho data pack` stored."""
+    with _study(frames) as study:
+        folder = study.path.parent
+        data = Dataset(name="bench", root=folder, studies=(study,))
+        write_pack(data, folder / "pack", progress=False)
+        packed = attach_pack(data, folder / "pack").studies[0]
+        yield Sides(literal=_literal(study, frames), ours=_ours(packed))
+
+
+def _literal(study: Study, frames: int) -> Action:
+    clip = ClipSettings()
+    starts = random_starts(clip, 2, 0)
+
+    def action() -> Frames:
+        return np.stack([cut(_decode_whole(study.path), start, clip) for start in starts(VIDEO, frames, 0)])
+
+    return action  # (V, T, H, W, 3)
+
+
+def _ours(study: Study) -> Action:
+    clip = ClipSettings()
+    data = ClipDataset([study], clip, random_starts(clip, 2, 0), cache_bytes=0)
+    return lambda: data[(0, 0)].clips  # (V, 3, T, H, W)
+
+
+def _decode_whole(path: Path) -> Frames:
+    capture = cv2.VideoCapture(str(path))
+    frames: list[Frames] = []
+    while True:
+        more, frame = capture.read()
+        if not more:
+            return np.stack(frames)
+        frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
+
+
+@contextmanager
+def _study(frames: int) -> Iterator[Study]:
+    """A temporary Motion-JPEG AVI of smooth noise, 112 x 112 as EchoNet-Dynamic's."""
+    rng, size = np.random.default_rng(0), ClipSettings().size
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{VIDEO}.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50.0, (size, size))
+        for _ in range(frames):
+            coarse = rng.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8)
+            writer.write(cv2.resize(coarse, (size, size)))
+        writer.release()
+        yield Study(id=VIDEO, path=path, label=55.0, split="train")
