@@ -4,8 +4,9 @@
     efficiency.speed_table([get_profile("demo")])       # what has been measured, beside the published figure
 
 The paper states neither batch, precision nor whether decoding counts (gaps B). Here a pass is encoder and head on clips
-that lie on the device, in float32; its time does not depend on the weights' values, so fresh ones serve. Times are
-kept beside the records and never taken while the book is built.
+that lie on the device, in float32; its time does not depend on the weights' values, so fresh ones serve. Training steps
+are timed on request; on a GPU the largest batch of both is timed once more as trainings there should run, in bf16 and
+compiled. Times are kept beside the records and never taken while the book is built.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ import torch
 
 from coreecho.errors import CoReEchoError, RecordError
 from coreecho.files import default_runs_dir, replace_file
-from coreecho.model import build_model
+from coreecho.model import build_model, with_channels_last
 from coreecho.place import compute_device, data_fps
 from coreecho.provenance import provenance
 from coreecho.records import Record, digest_of
 from coreecho.rows import published
 from coreecho.settings import ClipSettings, EncoderSettings, Profile, Run
 from coreecho.settings_text import from_dict, to_dict
-from coreecho.timing import TIMED, WARMUP, Timing, measure
+from coreecho.timing import Timing, measure_passes, measure_steps
 
 BATCHES = (1, 16)
 """Clips in a pass: one, which gives the latency, and a batch, which gives the throughput."""
@@ -55,6 +56,8 @@ class Efficiency:
     uncommitted_changes: bool
     finished: str
     timings: tuple[Timing, ...]
+    training: tuple[Timing, ...] = ()
+    """Of whole training steps, where those were timed."""
 
     def real_time(self, timing: Timing) -> float:
         """Seconds of video that a clip spans, over the seconds that its EF takes: above 1 is faster than real time."""
@@ -67,8 +70,9 @@ def record(
     device: str = "auto",
     *,
     batches: Sequence[int] = BATCHES,
-    warmup: int = WARMUP,
-    timed: int = TIMED,
+    training: Sequence[int] = (),
+    warmup: int | None = None,
+    timed: int | None = None,
 ) -> Path:
     """Measures CoReEcho's network at a profile's scale and keeps the result beside the profile's records.
 
@@ -77,22 +81,22 @@ def record(
         runs_dir: folder of all records (default: runs/ of the project).
         device: auto, cpu or cuda.
         batches: clips in a pass, one measurement each (16 clips of UniFormer-S keep a CPU busy for over an hour).
-        warmup: untimed passes before each.
-        timed: timed passes of each.
+        training: clips in a training step, one measurement each (the paper's has 32); none by default.
+        warmup: untimed passes before each (default: 50, and 5 training steps).
+        timed: timed passes of each (default: 200, and 20 training steps).
 
     Returns:
         ``RUNS/PROFILE/efficiency-DEVICE.json``; an earlier one of this device is replaced.
 
     Raises:
-        SettingsError: there is no such device.
+        SettingsError: there is no such device, or a number of clips cannot be timed.
     """
     where, run = compute_device(device), Run()
     clip, encoder, fps = profile.clip_settings(run), profile.encoder, data_fps(run, profile)
     assert fps is not None  # clips of EchoNet-Dynamic and its phantom keep the video's frames
     torch.manual_seed(0)
-    model = (
-        build_model(encoder, profile.recipe(run), 55.0, clip=clip).to(where).to(memory_format=torch.channels_last_3d)
-    )
+    model = build_model(encoder, profile.recipe(run), 55.0, clip=clip).to(where)
+    with_channels_last(model)
     origin = provenance(where)
     found = Efficiency(
         profile=profile.name,
@@ -100,13 +104,11 @@ def record(
         clip=clip,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         fps=fps,
-        device=origin["device"],
         threads=0 if where.type == "cuda" else origin["threads"],
         torch=origin["versions"]["torch"],
-        commit=origin["commit"],
-        uncommitted_changes=origin["uncommitted_changes"],
-        finished=origin["finished"],
-        timings=tuple(measure(model, clip, where, batch=size, warmup=warmup, timed=timed) for size in batches),
+        **{name: origin[name] for name in ("device", "commit", "uncommitted_changes", "finished")},
+        timings=measure_passes(model, clip, where, batches, warmup=warmup, timed=timed),
+        training=measure_steps(model, clip, profile.recipe(run), where, training, warmup=warmup, timed=timed),
     )
     return _keep(found, (runs_dir or default_runs_dir()) / profile.name)
 
@@ -134,7 +136,7 @@ def speed_table(profiles: Sequence[Profile], runs_dir: Path | None = None) -> pd
                     f"{profile.name} ({each.parameters / 1e6:.2g} M parameters)",
                     size,
                     each.device + (f", threads: {each.threads}" if each.threads else ""),
-                    str(timing.batch),
+                    timing.text,
                     f"{timing.mean_ms:.2f} ± {timing.sd_ms:.2f}",
                     f"{each.real_time(timing):,.0f}×",
                 )

@@ -88,6 +88,73 @@ def test_a_measurement_is_kept_beside_the_records_and_names_its_device(kept):
     assert len(efficiency.measured(TINY, folder)[0].timings) == 1
 
 
+def test_training_steps_are_timed_on_request(tmp_path):
+    efficiency.record(TINY, tmp_path, "cpu", batches=(1,), training=(2, 8), **FEW)
+    (found,) = efficiency.measured(TINY, tmp_path)
+    assert [(each.batch, each.precision, each.compiled) for each in found.training] == [
+        (2, "no", False),
+        (8, "no", False),
+    ]
+    assert all((each.warmup, each.timed) == (1, 3) and each.mean_ms > 0 for each in found.training)
+    assert len(efficiency.speed_table([TINY], tmp_path)) == 2  # a step is no inference
+
+
+def test_measurements_from_before_training_was_timed_are_still_read(kept):
+    folder, path = kept
+    content = json.loads(path.read_text())
+    del content["digest"], content["training"]
+    for each in content["timings"]:
+        del each["precision"], each["compiled"]
+    path.write_text(json.dumps(content | {"digest": efficiency.digest_of(content)}))
+    (found,) = efficiency.measured(TINY, folder)
+    assert found.training == ()
+    assert found.timings[0].text == "1"
+
+
+def test_a_training_step_moves_every_weight():
+    model = tiny_model(seed=1)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    found = timing.measure_training(model, TINY.clip, TINY.shared, torch.device("cpu"), batch=8, warmup=0, timed=2)
+    assert (found.batch, found.timed, found.precision, found.compiled) == (8, 2, "no", False)
+    assert [name for name, value in model.named_parameters() if torch.equal(value, before[name])] == []
+    assert all(value.dtype == torch.float32 for value in model.parameters())
+
+
+def test_a_step_in_bf16_says_so():
+    recipe = dataclasses.replace(TINY.shared, precision="bf16")
+    found = timing.measure_training(tiny_model(), TINY.clip, recipe, torch.device("cpu"), batch=4, warmup=0, timed=2)
+    assert found.text == "4 (bf16)"
+    assert dataclasses.replace(found, compiled=True).text == "4 (bf16, compiled)"
+
+
+@pytest.mark.parametrize("batch", [0, 3])
+def test_a_step_needs_two_clips_of_each_video(batch):
+    with pytest.raises(SettingsError, match=f"{batch}"):
+        timing.measure_training(tiny_model(), TINY.clip, TINY.shared, torch.device("cpu"), batch=batch)
+
+
+def test_on_a_gpu_the_largest_batch_is_timed_as_trainings_there_should_run(monkeypatch):
+    asked = []
+
+    def noted(model, clip, *rest, batch, precision="no", compiled=False, **counts):
+        recipe = rest[0] if len(rest) == 2 else None
+        precision = recipe.precision if recipe else precision
+        asked.append((batch, precision, compiled))
+        numbers = {"batch": batch, "mean_ms": 1.0, "sd_ms": 0.0, "precision": precision, "compiled": compiled}
+        return timing.Timing(**numbers, **counts)
+
+    monkeypatch.setattr(timing, "measure", noted)
+    monkeypatch.setattr(timing, "measure_training", noted)
+    gpu = torch.device("cuda")
+    passes = timing.measure_passes(tiny_model(), TINY.clip, gpu, (1, 16))
+    steps = timing.measure_steps(tiny_model(), TINY.clip, TINY.shared, gpu, (8, 32))
+    assert [each.text for each in passes] == ["1", "16", "16 (bf16, compiled)"]
+    assert [each.text for each in steps] == ["8", "32", "32 (bf16, compiled)"]
+    assert asked[-1] == (32, "bf16", True)
+    assert [each.timed for each in (passes[0], steps[0])] == [timing.TIMED, timing.TRAINING_TIMED]
+    assert timing.measure_passes(tiny_model(), TINY.clip, gpu, ()) == ()
+
+
 def test_a_device_that_is_not_there_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SettingsError, match="no CUDA device"):
