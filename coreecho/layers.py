@@ -80,7 +80,11 @@ class Depthwise(nn.Conv3d):
         super().__init__(width, width, kernel, padding=kernel // 2, groups=width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, T, H, W) to a map of the same shape."""
+        """Map (B, C, T, H, W) to a map of the same shape; on a processor always in float32 inside autocast."""
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            # In half precision the gradient of the kernels differs from run to run, at times widely (torch 2.14).
+            with torch.autocast("cpu", enabled=False):
+                return self.forward(x.float())
         if torch.is_grad_enabled() and _by_onednn(x):
             out: Tensor = DepthwiseFunction.apply(x, self.weight, self.bias)
             return out

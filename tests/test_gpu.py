@@ -70,7 +70,8 @@ def test_in_bf16_the_losses_are_float32_and_so_are_the_weights(device):
     for precision in ("no", "bf16"):
         model = network(device)
         seen = []
-        model.head[0].register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0].dtype))
+        attention = model.encoder.blocks3[0].attn.qkv
+        attention.register_forward_hook(lambda _, inputs, output, seen=seen: seen.append(output.dtype))
         recipe = dataclasses.replace(TINY.shared, precision=precision)
         work = Optimisation(RankNContrast(model, 1.0), recipe, 1e-3, make_accelerator(recipe, device))
         found[precision] = work.step(batch(device), 1e-3)

@@ -266,3 +266,21 @@ def test_half_precision_is_near_full_precision():
     half.float().square().sum().backward()
     assert (half.float() - full).abs().mean().item() < 0.05
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+
+
+def test_half_precision_on_a_processor_gives_the_same_gradients_each_time():
+    torch.manual_seed(0)
+    net = UniFormer(EncoderSettings(**NARROW, dropout=0.0), num_classes=0).train()
+    x = torch.randn(4, 3, 8, 64, 64)
+    found = []
+    for _ in range(4):
+        net.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            out = net.features(x)
+        out.float().square().mean().backward()
+        found.append([parameter.grad.clone() for parameter in net.parameters()])
+    assert all(torch.equal(a, b) for again in found[1:] for a, b in zip(found[0], again, strict=True))
+    net.zero_grad()
+    net.features(x).square().mean().backward()
+    for half, parameter in zip(found[0], net.parameters(), strict=True):
+        assert (half - parameter.grad).norm() <= 0.1 * parameter.grad.norm() + 1e-3
