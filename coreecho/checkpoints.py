@@ -44,8 +44,8 @@ class CheckpointInfo:
 
     origin: Literal["coreecho", "authors"] = "coreecho"
     """This package's own file, or one that the paper's authors published."""
-    backbone: Literal["uniformer", "r2plus1d"] = "uniformer"
-    """Encoder class."""
+    backbone: Literal["uniformer", "r2plus1d", "own"] = "uniformer"
+    """Encoder class; own: that of a compared system, which only its runs can build."""
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     """Scale of the encoder, if it is a UniFormer."""
     head: Literal["mlp", "linear"] = "mlp"
@@ -99,7 +99,7 @@ def save(model: CoReEcho, path: str | Path, description: Mapping[str, Any]) -> C
     head = model.head
     facts: dict[str, Any] = {
         **description,
-        "backbone": "r2plus1d" if isinstance(model.encoder, R2Plus1D) else "uniformer",
+        "backbone": _backbone(model),
         "encoder": to_dict(model.encoder.settings if isinstance(model.encoder, UniFormer) else EncoderSettings()),
         "head": "mlp" if isinstance(head, MLPHead) else "linear",
         "task": model.task,
@@ -166,7 +166,15 @@ def _open_own(path: Path) -> tuple[CoReEcho, CheckpointInfo, State]:
         raise CheckpointError(f"{path} describes an impossible network: {str(error).splitlines()[0]:.120}") from None
 
 
+def _backbone(model: CoReEcho) -> Literal["uniformer", "r2plus1d", "own"]:
+    if isinstance(model.encoder, UniFormer):
+        return "uniformer"
+    return "r2plus1d" if isinstance(model.encoder, R2Plus1D) else "own"
+
+
 def _build(info: CheckpointInfo) -> CoReEcho:
+    if info.backbone == "own":
+        raise SettingsError(f"that of {info.provenance.get('run', 'a compared system')}, which only its runs can use")
     encoder = R2Plus1D() if info.backbone == "r2plus1d" else UniFormer(info.encoder, num_classes=0)
     linear, width = info.head == "linear", encoder.width
     head = LinearHead(width, 0.0, info.outputs) if linear else MLPHead(width, info.head_dropout, info.head_hidden)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from coreecho.errors import SettingsError
 from coreecho.lineage import PRETEXT, SYSTEMS
 from coreecho.rows import Row, published
-from coreecho.settings import Init, Method, Run
+from coreecho.settings import Init, Run
 
 SEEDS = (0, 1, 2)
 """The paper's three trials (gaps A)."""
@@ -148,7 +148,7 @@ def _transfer_row(table: str, entry: dict[str, Any], way: str) -> Row:
         name = _OTHER_WORKS[entry["work"]]
         system = f"{entry['work']}, {text}"
         return Row(name=f"{table}/{name}", system=system, reference=entry["reference"], clips="", published=values)
-    method = cast(Method, _WAYS[way])
+    method = _WAYS[way]
     return Row(
         name=f"{table}/{way if start is None else f'{method}-{start.lower()}'}",
         system=text,

@@ -7,13 +7,16 @@ from pathlib import Path
 import torch
 
 from coreecho import encoders
+from coreecho.baselines import SYSTEMS, System
 from coreecho.clips import Levels
 from coreecho.datasets import MOTIONS, Dataset
 from coreecho.loading import ClipDataset
 from coreecho.model import CoReEcho, R2Plus1D, build_model
 from coreecho.place import Place
+from coreecho.plan import Plan
 from coreecho.sequences import grey_levels
 from coreecho.settings import ClipSettings, Profile, Run, Transfer
+from coreecho.uniformer import UniFormer
 
 K400_FILE = {"uniformer": "uniformer_small_k400_16x8.pth", "r2plus1d": "r2plus1d_18-91a641e6.pth"}
 """Published Kinetics-400 weights under ``weights/`` of the paper profile's data root, by backbone."""
@@ -23,6 +26,9 @@ def k400_path(run: Run, profile: Profile, place: Place) -> Path | None:
     """The file of published Kinetics-400 weights that ``run`` starts from, or none where it starts from random ones."""
     if run.init != "k400" or profile.k400 != "file" or place.data_root is None:
         return None
+    system = SYSTEMS.get(run.method)
+    if system is not None and system.network is not None:
+        return None if system.kinetics is None else place.data_root / "weights" / system.kinetics[0]
     return place.data_root / "weights" / K400_FILE[profile.recipe(run).backbone]
 
 
@@ -41,22 +47,28 @@ def initial_model(
     """
     torch.manual_seed(run.seed)
     clip = profile.clip_settings(run)
-    model = build_model(
-        profile.encoder,
-        profile.recipe(run),
-        data.mean_label if data.task == "ef" else 0.0,
-        task=data.task,
-        clip=clip,
-        classes=len(MOTIONS) if data.task == "motion" else 1,
-    )
+    system = SYSTEMS.get(run.method)
+    if system is not None and system.network is not None:
+        model = system.network(Plan(run=run, profile=profile, data=data))
+        model.clip = clip
+    else:
+        model = build_model(
+            profile.encoder,
+            profile.recipe(run),
+            data.mean_label if data.task == "ef" else 0.0,
+            task=data.task,
+            clip=clip,
+            classes=len(MOTIONS) if data.task == "motion" else 1,
+        )
     transfer = profile.transfer(run)
     if transfer is not None:
         model.levels = _levels(transfer, data, clip)
     path = k400_path(run, profile, place)
     if path is not None:
-        _load_kinetics(model, path)
+        _load_kinetics(model, system, path)
     elif parent_weights is not None:
-        encoders.load_encoder(model.encoder, parent_weights)
+        load = encoders.load_encoder if system is None or system.inherit is None else system.inherit
+        load(model.encoder, parent_weights)
     return model
 
 
@@ -69,8 +81,11 @@ def _levels(transfer: Transfer, data: Dataset, clip: ClipSettings) -> Levels:
     return grey_levels(clips[index].clips.numpy() for index in range(len(clips)))
 
 
-def _load_kinetics(model: CoReEcho, path: Path) -> None:
-    if isinstance(model.encoder, R2Plus1D):
+def _load_kinetics(model: CoReEcho, system: System | None, path: Path) -> None:
+    if system is not None and system.kinetics is not None:
+        system.kinetics[1](model, path)
+    elif isinstance(model.encoder, R2Plus1D):
         encoders.load_r2plus1d(model.encoder, path)
     else:
+        assert isinstance(model.encoder, UniFormer)
         encoders.load_k400(model.encoder, path)

@@ -10,6 +10,7 @@ SYSTEMS = {
     "coreecho": Run(method="coreecho"),
     "echocotr": Run(method="echocotr", views="one"),
     "adacon": Run(method="adacon", views="same-clip"),
+    "ouyang": Run(method="ouyang", views="one"),
 }
 """The systems that are trained here on EchoNet-Dynamic, as in Table 1, at seed 0."""
 PRETEXT = Run(dataset="motions", method="pretext", init="scratch", views="one")

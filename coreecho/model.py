@@ -7,10 +7,12 @@ The paper's pair is UniFormer-S with `MLPHead`. `LinearHead` is what EchoCoTr an
 from __future__ import annotations
 
 import importlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from coreecho.clips import MEAN, SD, Levels
@@ -61,7 +63,18 @@ class LinearHead(nn.Linear):
         nn.init.constant_(self.bias, bias)
 
 
-class R2Plus1D(nn.Module):
+class OtherEncoder(nn.Module, ABC):
+    """Base of the compared systems' own encoders."""
+
+    width: int
+    """Size of an embedding."""
+
+    @abstractmethod
+    def embed(self, x: Tensor) -> Tensor:
+        """Normalised clips (B, 3, T, H, W) to embeddings (B, width)."""
+
+
+class R2Plus1D(OtherEncoder):
     """AdaCon's encoder: torchvision's R(2+1)D-18 without its classifier, embeddings of 512 numbers, random weights."""
 
     width = 512
@@ -83,7 +96,8 @@ class R2Plus1D(nn.Module):
         return self.embed(x)
 
 
-Encoder = UniFormer | R2Plus1D
+Encoder = UniFormer | OtherEncoder
+Net = TypeVar("Net", bound=nn.Module)
 Task = Literal["ef", "mi", "motion"]
 Head = MLPHead | LinearHead
 
@@ -202,3 +216,11 @@ def build_model(
     else:
         head = MLPHead(body.width, recipe.head_dropout, bias=mean_label)
     return CoReEcho(body, head, task=task, clip=clip)
+
+
+def with_channels_last(net: Net) -> Net:
+    """The network itself, once the kernels that convolve maps (B, C, T, H, W) lie channels-last in memory."""
+    for weight in net.parameters():
+        if weight.ndim == 5:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last_3d)
+    return net

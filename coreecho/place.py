@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from coreecho import phantom
 from coreecho.datasets import Dataset, read_camus, read_echonet, read_hmcqu, read_motions
 from coreecho.errors import SettingsError
 from coreecho.files import default_data_root
+from coreecho.machine import Machine
 from coreecho.settings import Profile, Run
 from coreecho.video.packing import attach_pack
 
@@ -38,8 +39,8 @@ class Place:
     """Records and checkpoints (default: runs/ of the project)."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    workers: int = 0
-    """Loader processes."""
+    machine: Machine = field(default_factory=Machine)
+    """Loader processes, compiler and saved memory of trainings; never part of the key."""
     skip_bad: bool = False
     """Leave unusable rows of a list out instead of refusing it; part of the data's fingerprint."""
     untraced: Literal["drop", "keep"] = "drop"

@@ -14,10 +14,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from coreecho import distributed
 from coreecho.clips import MEAN, SD, StartRule, generator, legal_starts, normalise
 from coreecho.datasets import Study
 from coreecho.errors import DataError
 from coreecho.loading import ClipDataset
+from coreecho.memory import advice
 from coreecho.settings import ClipSettings, Protocol
 
 PROTOCOL_SEED = 0
@@ -70,7 +72,7 @@ def predict_clips(
     dataset: ClipDataset | None = None,
     workers: int = 0,
 ) -> pd.DataFrame:
-    """Predictions of every clip that ``starts`` names.
+    """Predictions of every clip that ``starts`` names; several processes share the videos and all get the whole table.
 
     Args:
         model: (B, 3, T, H, W) normalised clips -> (B,) EF in percent (or logits, see `predicted`); used in evaluation
@@ -88,7 +90,8 @@ def predict_clips(
         One row per clip: video, clip (0, 1, ...), start, label and prediction (EF in percent, or as `predicted` says).
     """
     dataset = dataset or ClipDataset(studies, clip, starts, padding=padding)
-    keys = [(epoch, index) for index in range(len(dataset))]
+    share = np.array_split(np.arange(len(dataset)), distributed.world())[distributed.rank()]
+    keys = [(epoch, int(index)) for index in share]
     loader = DataLoader(dataset, sampler=keys, batch_size=8, collate_fn=list, num_workers=workers)
     training = model.training
     model.eval()
@@ -108,12 +111,15 @@ def predict_clips(
             )
         )
     model.train(training)
-    return pd.concat(tables, ignore_index=True)
+    shares = distributed.gather_objects(tables)
+    return pd.concat([table for share in shares for table in share], ignore_index=True)
 
 
 def _forward(model: nn.Module, clips: torch.Tensor) -> torch.Tensor:
     levels = getattr(model, "levels", (MEAN, SD))
-    output: torch.Tensor = model(normalise(clips, levels).contiguous(memory_format=torch.channels_last_3d))
+    remedy = "stop other work on the device, or score on another one (--device cpu)"
+    with advice(f"a pass over {len(clips)} clips of shape {tuple(clips.shape[1:])} on {clips.device}", remedy):
+        output: torch.Tensor = model(normalise(clips, levels).contiguous(memory_format=torch.channels_last_3d))
     return predicted(output.float(), getattr(model, "task", "ef"))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from coreecho.distributed import world
 from coreecho.files import project_root
 
 PACKAGES = ("torch", "torchvision", "timm", "accelerate", "numpy", "opencv-python-headless", "scikit-learn", "pandas")
@@ -24,6 +25,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "device": device_name(device),
         "threads": torch.get_num_threads(),
+        "processes": world(),
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},

@@ -11,7 +11,8 @@ one trained first; a committed record comes without weights, so they are made ag
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from filelock import FileLock
 from tqdm import tqdm
 
-from coreecho import checkpoints
+from coreecho import checkpoints, distributed
 from coreecho.datasets import Dataset
 from coreecho.errors import DataError
 from coreecho.files import default_runs_dir
@@ -28,12 +29,14 @@ from coreecho.initial import initial_model
 from coreecho.ledger import MODEL, check_inputs, find, folder_of, stored_weights
 from coreecho.lineage import parent, with_ancestors
 from coreecho.model import CoReEcho
+from coreecho.optimisation import join_processes, make_accelerator
 from coreecho.place import SYNTHETIC, Place, data_fps, load_data
+from coreecho.plan import Plan
 from coreecho.provenance import provenance
 from coreecho.records import RECORD, Record, list_records, read_record, run_key, write_record
 from coreecho.scoring import published_starts, score, summary
 from coreecho.settings import Profile, Run
-from coreecho.trainer import Trainer, make_accelerator
+from coreecho.trainer import Trainer
 from coreecho.trainstate import tensorboard_writer
 
 log = logging.getLogger("coreecho")
@@ -54,6 +57,7 @@ def ensure(
         CoReEchoError: data or weights are missing (said before any training), or a run failed.
     """
     place = place or Place()
+    join_processes(place.device)
     need = {spec: find(spec, profile, place) for spec in specs}
     missing = [spec for spec, record in need.items() if record is None]
     line = [
@@ -67,7 +71,7 @@ def ensure(
             _refuse_one_class(spec, load_data(spec, profile, place)[0])
         known = {place.runs_dir or default_runs_dir(), default_runs_dir()}
         log.info("%s", forecast(line, profile, [each for runs in known for each in list_records(runs, profile.name)]))
-    for spec in tqdm(line, desc=f"{profile.name} runs", unit="run", disable=None):
+    for spec in tqdm(line, desc=f"{profile.name} runs", unit="run", disable=distributed.silent()):
         log.info("%s ...", spec.slug)
         record = train(spec, profile, place, tensorboard=tensorboard)
         log.info("%s: %d epochs in %.0f s", spec.slug, len(record.history), record.training_seconds)
@@ -103,11 +107,20 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
     key = run_key(run, profile, about["fingerprint"], about.get("parent", ""))
     folder = folder_of(run, profile, place, key)
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    with _alone(folder):
         if not (folder / RECORD).exists() or not (folder / MODEL).exists():
             model = initial_model(run, profile, place, data, start)
             _train(model, data, about, _Job(run, profile, place, folder, key), tensorboard)
     return read_record(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One training of a run at a time; of several processes that share it, the first holds the lock for all."""
+    with FileLock(folder / ".lock") if distributed.is_main() else nullcontext():
+        distributed.barrier()
+        yield
+        distributed.barrier()
 
 
 @dataclass(frozen=True)
@@ -124,28 +137,26 @@ class _Job:
 def _train(model: CoReEcho, data: Dataset, about: dict[str, Any], job: _Job, tensorboard: bool) -> None:
     """Trains ``model`` and writes its checkpoint, and its record where there is none yet."""
     run, profile, place, folder = job.run, job.profile, job.place, job.folder
-    recipe, clip = profile.recipe(run), profile.clip_settings(run)
     real = profile.phantom_of(run) is None
-    starts = published_starts(data, clip, place.data_root) if real else None
+    starts = published_starts(data, profile.clip_settings(run), place.data_root) if real else None
     if real and run.dataset == "echonet":
         about["starts"] = "published" if starts else "drawn"
-    accelerator = make_accelerator(recipe, place.device)
+    accelerator = make_accelerator(profile.recipe(run), place.device)
+    plan = Plan(run=run, profile=profile, data=data)
     trainer = Trainer(
         model,
-        data.split("train"),
-        tuple(study for study in data.studies if study.split == "val"),
-        run,
-        recipe,
-        clip,
+        plan,
         folder,
         key=job.key,
         accelerator=accelerator,
-        workers=place.workers,
+        machine=place.machine,
         on_epoch=tensorboard_writer(folder) if tensorboard else None,
     )
     history = trainer.fit()
-    predictions = score(model, data, run, profile, accelerator.device, place.workers, starts)
+    predictions = score(model, plan, accelerator.device, place.machine.workers, starts)
     origin = provenance(accelerator.device)
+    if not distributed.is_main():
+        return
     about_model = {
         "training_data": f"{about['label']}, {profile.name} profile",
         "fps": data_fps(run, profile),

@@ -10,12 +10,14 @@ import pandas as pd
 import torch
 
 from coreecho import phantom
+from coreecho.baselines import SYSTEMS
 from coreecho.datasets import Dataset
 from coreecho.datasets.starts import find_starts, read_starts, starts_for
 from coreecho.evaluation import average_clips, regression_metrics
 from coreecho.model import CoReEcho
+from coreecho.plan import Plan
 from coreecho.protocols import predict_clips, protocol_starts
-from coreecho.settings import ClipSettings, Profile, Run
+from coreecho.settings import ClipSettings
 
 
 def published_starts(data: Dataset, clip: ClipSettings, data_root: Path | None) -> Mapping[str, Sequence[int]] | None:
@@ -35,32 +37,39 @@ def published_starts(data: Dataset, clip: ClipSettings, data_root: Path | None) 
 
 def score(
     model: CoReEcho,
-    data: Dataset,
-    run: Run,
-    profile: Profile,
+    plan: Plan,
     device: torch.device,
     workers: int = 0,
     official: Mapping[str, Sequence[int]] | None = None,
 ) -> pd.DataFrame:
     """Test predictions per clip under the one-clip protocol and the run's own, with what tables need of each video.
 
-    That is the fold and the quality of the picture, where the data set has them, and the phantom's true EF.
+    That is the fold and the quality of the picture, where the data set has them, and the phantom's true EF. A compared
+    system may have protocols of its own.
     """
-    clip, studies = profile.clip_settings(run), data.split("test")
+    assert plan.data is not None
+    system = SYSTEMS.get(plan.run.method)
+    if system is not None and system.score is not None:
+        return with_facts(system.score(model, plan, device), plan)
+    clip, studies = plan.clip, plan.data.split("test")
     tables = []
-    for protocol in dict.fromkeys(("first", profile.protocol_of(run))):
+    for protocol in dict.fromkeys(("first", plan.profile.protocol_of(plan.run))):
         rule = protocol_starts(protocol, clip, official)
-        table = predict_clips(
-            model, studies, clip, rule, device=device, padding=profile.recipe(run).padding, workers=workers
-        )
+        table = predict_clips(model, studies, clip, rule, device=device, padding=plan.recipe.padding, workers=workers)
         tables.append(table.assign(protocol=protocol))
-    predictions = pd.concat(tables, ignore_index=True)
+    return with_facts(pd.concat(tables, ignore_index=True), plan)
+
+
+def with_facts(predictions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Predictions with what is known of each test video beside its label."""
+    assert plan.data is not None
+    studies = plan.data.split("test")
     for name in ("fold", "quality", "quality_patient"):
         facts = {study.id: getattr(study, name) for study in studies}
         if None not in facts.values():
             predictions[name] = predictions["video"].map(facts)
-    if profile.phantom_of(run) is not None and data.task == "ef":
-        predictions["truth"] = predictions["video"].map(phantom.true_ef(data.root))
+    if plan.profile.phantom_of(plan.run) is not None and plan.data.task == "ef":
+        predictions["truth"] = predictions["video"].map(phantom.true_ef(plan.data.root))
     return predictions
 
 

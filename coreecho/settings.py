@@ -17,8 +17,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings, PhantomSettings
 
 DatasetName = Literal["echonet", "camus", "hmcqu", "motions"]
-Method = Literal["coreecho", "coreecho-stage1", "l1", "echocotr", "adacon", "probe", "finetune", "pretext"]
-Init = Literal["k400", "scratch", "echocotr", "coreecho"]
+Init = Literal["k400", "scratch", "echocotr", "coreecho", "ouyang"]
 Protocol = Literal["first", "fixed3", "even5", "all"]
 
 
@@ -81,8 +80,8 @@ class ClipSettings:
 class Recipe:
     """How a network is optimised (supplementary Table 2; gaps A)."""
 
-    backbone: Literal["uniformer", "r2plus1d"] = "uniformer"
-    """Encoder class; r2plus1d is AdaCon's own (torchvision's r2plus1d_18)."""
+    backbone: Literal["uniformer", "r2plus1d", "own"] = "uniformer"
+    """Encoder class; r2plus1d is AdaCon's (torchvision's r2plus1d_18); own: the one that the system itself makes."""
     head: Literal["mlp", "linear"] = "mlp"
     """Regressor on the embedding: the paper's shallow MLP, or one linear layer (EchoCoTr, AdaCon)."""
     optimizer: Literal["adamw", "sgd", "madgrad"] = "adamw"
@@ -131,8 +130,8 @@ class Run:
     """Data set trained and tested on; motions is the pretext task's."""
     fold: int | None = None
     """Cross-validation fold from 0, for data sets that are cut into folds (CAMUS ten, HMC-QU five)."""
-    method: Method = "coreecho"
-    """What is optimised; see `coreecho.stages`."""
+    method: str = "coreecho"
+    """What is optimised: a method of `coreecho.stages` or a system of `coreecho.baselines`."""
     init: Init = "k400"
     """Initial encoder: what the profile uses as Kinetics-400 weights, random, or a system's Table 1 run."""
     recipe: Literal["shared", "own"] = "own"
@@ -212,7 +211,7 @@ class Profile:
     def recipe(self, run: Run) -> Recipe:
         """The recipe that trains ``run`` in this profile."""
         transfer = self.transfer(run)
-        if transfer is not None:
+        if transfer is not None and run.method not in self.own:
             return transfer.probe if run.method == "probe" else transfer.finetune
         return self.own.get(run.method, self.shared) if run.recipe == "own" else self.shared
 

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from coreecho.clips import MEAN, SD
+from coreecho.plan import Plan
 from coreecho.rows import published
 from coreecho.settings import ClipSettings, Profile, Recipe, Run, Transfer
 from coreecho.stages import stages
@@ -177,7 +178,7 @@ def _input(profile: Profile, run: Run) -> dict[str, Any]:
 
 def _training(profile: Profile, run: Run, number: int) -> dict[str, Any]:
     recipe = profile.recipe(run)
-    stage = stages(run, recipe, ())[number]
+    stage = stages(Plan(run=run, profile=profile))[number]
     return {
         "optimizer": OPTIMIZERS[recipe.optimizer],
         "batch_size": recipe.batch_size,

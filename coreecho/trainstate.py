@@ -1,7 +1,8 @@
 """Where a training is and how it got there: the checkpoint that lets a killed run go on, and its log.
 
 ``last.pt`` is replaced whole after each epoch, so a kill at any moment leaves the old one valid; ``log.jsonl`` holds
-one line per finished epoch.
+one line per finished epoch. Pre-emption (`coreecho.pause`) saves in the middle of an epoch too: how many of its batches
+are done, the sums of their losses, and where the random numbers of dropout stand.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from coreecho.distributed import gather_objects, rank
 from coreecho.errors import CheckpointError, RecordError, SettingsError
 from coreecho.files import replace_file
 from coreecho.weightfiles import unpickle
@@ -23,7 +26,7 @@ LAST, LOG = "last.pt", "log.jsonl"
 
 
 class TrainState:
-    """Stage, epoch, log, and the best epoch of the current stage with its weights."""
+    """Stage, epoch, batches done in it, log, and the best epoch of the current stage with its weights."""
 
     def __init__(self, key: str) -> None:
         """The state before the first epoch of the run with this key."""
@@ -36,10 +39,17 @@ class TrainState:
         self.stage, self.epoch = stage, 0
         self.best_error, self.best_epoch = float("inf"), -1
         self.best: dict[str, Tensor] = {}
+        self._next_epoch()
+
+    def _next_epoch(self) -> None:
+        self.batches = 0
+        self.sums: dict[str, float] = {}
+        self.random: list[list[Tensor]] = []  # of each process
 
     def finish_epoch(self, entry: dict[str, Any], selection: Literal["mae", "mse", "last"], model: nn.Module) -> None:
         """Logs an epoch and keeps the model's weights if its validation error is the lowest; ties go to the later."""
         self.epoch = entry["epoch"] + 1
+        self._next_epoch()
         error = self.best_error if selection == "last" else entry[f"val_{selection}"]
         if error <= self.best_error:
             self.best_error, self.best_epoch = error, entry["epoch"]
@@ -47,18 +57,29 @@ class TrainState:
         entry["chosen"] = self.best_epoch
         self.history.append(entry)
 
-    def save(self, folder: Path, objective: nn.Module, optimizers: dict[str, Any]) -> None:
-        """Replaces the checkpoint and the log in ``folder``.
+    def seed(self, seed: int, stage: int, epoch: int) -> None:
+        """Seeds the dropout of an epoch, or sets it to where an epoch that goes on was left."""
+        if not self.random:
+            torch.manual_seed(mixed(seed, stage, epoch, *([rank()] if rank() else [])))
+            return
+        host, *devices = self.random[rank()]
+        torch.set_rng_state(host)
+        if devices:
+            torch.cuda.set_rng_state(devices[0])
+
+    def keep_random(self) -> None:
+        """Notes where the random numbers of every process stand: the host's, and those of its GPU, if any."""
+        devices = [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else []
+        self.random = gather_objects([torch.get_rng_state(), *devices])
+
+    def save(self, folder: Path, moving: dict[str, Any]) -> None:
+        """Replaces the checkpoint and the log in ``folder``; ``moving`` is the state of objective and optimisers.
 
         Raises:
             CoReEchoError: the disk is full or the folder cannot be written to; the old checkpoint is left.
         """
-        state = vars(self) | {
-            "objective": objective.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
-        }
         content = io.BytesIO()
-        torch.save(state, content)
+        torch.save(vars(self) | moving, content)
         log = "".join(json.dumps(entry) + "\n" for entry in self.history)
         replace_file(folder / LAST, lambda path: path.write_bytes(content.getbuffer()))
         replace_file(folder / LOG, lambda path: path.write_text(log, encoding="utf-8"))
@@ -91,6 +112,11 @@ class TrainState:
             raise RecordError(f"{path} belongs to run key {own['key']}, not {self.key}; remove it to start anew")
         vars(self).update(own)
         return saved
+
+
+def mixed(*numbers: int) -> int:
+    """One seed from several numbers, such as (seed of the run, stage, epoch)."""
+    return int(np.random.SeedSequence(list(numbers)).generate_state(1)[0])
 
 
 def tensorboard_writer(folder: Path) -> Callable[[dict[str, Any]], None]:

@@ -259,7 +259,7 @@ def last(folder: Path) -> Path:
     optimizer.step()
     state = TrainState("0" * 8)
     state.finish_epoch({"epoch": 0, "stage": 0, "val_mae": 1.0}, "mae", net)
-    state.save(folder, net, {"all": optimizer})
+    state.save(folder, {"objective": net.state_dict(), "optimizers": {"all": optimizer.state_dict()}})
     return folder / "last.pt"
 
 

@@ -17,6 +17,7 @@ from helpers import TINY, ensure_and_count, tiny_place, write_echonet_folder
 from coreecho import checkpoints, records, runs
 from coreecho.errors import CheckpointError, CoReEchoError, DataError, RecordError, SettingsError
 from coreecho.evaluation import average_clips
+from coreecho.plan import Plan
 from coreecho.profiles import DEMO, GPU, PAPER
 from coreecho.records import list_records, read_record, run_key, write_record
 from coreecho.runs import Place, ensure, find
@@ -164,7 +165,7 @@ def test_a_record_keeps_its_model_whose_predictions_are_the_saved_ones(tiny_reco
     model, info = checkpoints.load(record.folder / runs.MODEL)
     assert info.training_data == "phantom, tiny profile"
     assert info.fps == TINY.phantom.fps
-    again = runs.score(model, phantom_data, record.run, TINY, torch.device("cpu"))
+    again = runs.score(model, Plan(run=record.run, profile=TINY, data=phantom_data), torch.device("cpu"))
     saved = pd.read_parquet(record.folder / records.PREDICTIONS)
     assert (again["prediction"] - saved["prediction"]).abs().max() < 1e-3
 

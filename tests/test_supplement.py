@@ -1,18 +1,16 @@
 """Supplementary Tables 1 and 2: as printed in the paper profile, and never apart from the settings that train."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from coreecho import supplement
 from coreecho.experiments import all_rows
+from coreecho.optimisation import make_optimizer
 from coreecho.profiles import DEMO, PAPER, PROFILES
 from coreecho.rows import published
 from coreecho.settings_text import override
-from coreecho.stages import Stage
-from coreecho.trainer import Trainer
 
 
 def test_the_paper_profile_is_as_printed_but_for_what_is_explained():
@@ -52,9 +50,7 @@ def test_each_column_is_a_run_of_the_tables():
 @pytest.mark.parametrize("name", supplement.OPTIMIZERS)
 def test_optimisers_have_the_momentum_that_the_table_shows(name):
     recipe = dataclasses.replace(PAPER.shared, optimizer=name)
-    stage = Stage("any", lambda model: None, 1, 1e-4, "constant", "one")
-    parameter = torch.nn.Parameter(torch.zeros(2))
-    optimizer = Trainer._optimizer(SimpleNamespace(recipe=recipe), [parameter], stage)
+    optimizer = make_optimizer([torch.nn.Parameter(torch.zeros(2))], recipe, 1e-4)
     momentum = optimizer.defaults.get("betas") or [optimizer.defaults["momentum"]]
     assert list(momentum) == supplement.MOMENTUM[name]
     assert type(optimizer).__name__.lower() == supplement.OPTIMIZERS[name].lower()

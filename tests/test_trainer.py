@@ -11,8 +11,11 @@ from torch import nn
 
 from coreecho.datasets import read_echonet
 from coreecho.errors import CoReEchoError, DataError, RecordError
+from coreecho.machine import Machine
+from coreecho.optimisation import Optimisation, make_accelerator
+from coreecho.plan import Plan
 from coreecho.settings import Run
-from coreecho.trainer import Trainer, make_accelerator
+from coreecho.trainer import Trainer
 from coreecho.trainstate import TrainState
 
 RECIPE = TINY.shared
@@ -23,18 +26,8 @@ def trainer(data, folder, run=None, recipe=RECIPE, key="k", **options):
     model = tiny_model(head=recipe.head)
     accelerator = make_accelerator(recipe, "cpu")
     run = run or Run()
-    return Trainer(
-        model,
-        data.split("train"),
-        data.split("val"),
-        run,
-        recipe,
-        TINY.clip,
-        folder,
-        key=key,
-        accelerator=accelerator,
-        **options,
-    )
+    plan = Plan(run=run, profile=dataclasses.replace(TINY, shared=recipe), data=data)
+    return Trainer(model, plan, folder, key=key, accelerator=accelerator, **options)
 
 
 def timeless(history):
@@ -75,7 +68,7 @@ def test_the_history_has_an_entry_per_epoch_with_losses_errors_and_the_chosen_ep
 def test_the_model_ends_at_the_chosen_epoch(undisturbed):
     whole, history = undisturbed
     best = min(entry["val_mae"] for entry in history if entry["stage"] == "stage two")
-    assert whole._validate(1000 + history[-1]["chosen"])["val_mae"] == pytest.approx(best, rel=1e-5)
+    assert whole._data(1).validate(history[-1]["chosen"])["val_mae"] == pytest.approx(best, rel=1e-5)
 
 
 def test_ties_go_to_the_later_epoch_and_the_lower_error_wins():
@@ -95,7 +88,7 @@ def test_the_same_run_twice_gives_the_same_bits(phantom_data, tmp_path, undistur
 
 
 def test_loader_workers_do_not_change_a_bit(phantom_data, tmp_path, undisturbed):
-    parallel = trainer(phantom_data, tmp_path / "parallel", workers=1)
+    parallel = trainer(phantom_data, tmp_path / "parallel", machine=Machine(workers=1))
     assert timeless(parallel.fit()) == timeless(undisturbed[1])
     assert same_weights(parallel.model, undisturbed[0].model)
 
@@ -120,7 +113,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(phantom_data, tmp_path, undistu
 
 def test_a_kill_in_the_middle_of_an_epoch_costs_that_epoch_alone(phantom_data, tmp_path, undisturbed, monkeypatch):
     steps = []
-    original = Trainer._step
+    original = Optimisation.step
 
     def step(self, *arguments):
         steps.append(1)
@@ -128,7 +121,7 @@ def test_a_kill_in_the_middle_of_an_epoch_costs_that_epoch_alone(phantom_data, t
             raise KeyboardInterrupt
         return original(self, *arguments)
 
-    monkeypatch.setattr(Trainer, "_step", step)
+    monkeypatch.setattr(Optimisation, "step", step)
     with pytest.raises(KeyboardInterrupt):
         trainer(phantom_data, tmp_path / "killed").fit()
     resumed = trainer(phantom_data, tmp_path / "killed")

@@ -1,15 +1,18 @@
 """The command line: ``coreecho data | train | runs | notebook | demo | predict | bench``.
 
-Exit status 0: done; 2: something that the user can mend, said in a line or two on stderr; 130: interrupted. With
-``--json`` one JSON document is all that stdout gets.
+Exit status 0: done; 2: something that the user can mend, said in a line or two on stderr; 130: interrupted; 143: ended
+by SIGTERM, with everything saved. With ``--json`` one JSON document is all that stdout gets.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
 from typing import NoReturn
 
 from coreecho import __version__
@@ -40,10 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     arguments = build_parser().parse_args(argv)
+    # Of the processes that `accelerate launch` starts, the first one speaks for all.
+    first = os.environ.get("RANK", "0") == "0"
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("coreecho").setLevel(logging.INFO)
+    logging.getLogger("coreecho").setLevel(logging.INFO if first else logging.WARNING)
     try:
-        status: int = arguments.run(arguments)
+        with nullcontext() if first else redirect_stdout(io.StringIO()):
+            status: int = arguments.run(arguments)
     except CoReEchoError as error:
         print(f"coreecho {arguments.command}: {error}", file=sys.stderr)
         return error.exit_status

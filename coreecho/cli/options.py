@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from coreecho.machine import Machine
 from coreecho.place import Place
 from coreecho.profiles import PROFILES, get_profile
 from coreecho.settings import Profile
@@ -35,6 +36,8 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs-dir", type=Path, help="records and checkpoints (default: runs/ of the project)")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     parser.add_argument("--workers", type=_count, default=0, help="loader processes (default: 0)")
+    parser.add_argument("--compile", action="store_true", help="compile the encoder: worth its minute on a GPU")
+    parser.add_argument("--save-memory", action="store_true", help="slower, in less memory: for small GPUs")
     parser.add_argument("--skip-bad", action="store_true", help="leave unusable rows of the list file out")
     add_list_options(parser)
     parser.add_argument("--pack", type=Path, help="packed store of the data (default: DIR/pack or DIR.pack, if any)")
@@ -63,7 +66,7 @@ def place_of(arguments: argparse.Namespace) -> Place:
         data_root=arguments.data_root,
         runs_dir=arguments.runs_dir,
         device=arguments.device,
-        workers=arguments.workers,
+        machine=Machine(workers=arguments.workers, compile=arguments.compile, save_memory=arguments.save_memory),
         skip_bad=arguments.skip_bad,
         untraced=arguments.untraced,
         folds=arguments.folds,

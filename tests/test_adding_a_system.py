@@ -1,0 +1,62 @@
+"""The book's example of a new system is one short file, and is trained, recorded and scored like any other."""
+
+import re
+import types
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import TINY, tiny_place
+
+from coreecho import runs
+from coreecho.baselines import SYSTEMS
+from coreecho.errors import SettingsError
+from coreecho.plan import Plan
+from coreecho.settings import Run
+from coreecho.stages import METHODS, stages
+
+PAGE = Path(__file__).resolve().parents[1] / "book/systems/adding.md"
+EXAMPLE = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL).group(1)
+
+
+@pytest.fixture
+def rare(monkeypatch):
+    module = types.ModuleType("rare")
+    exec(compile(EXAMPLE, str(PAGE), "exec"), module.__dict__)
+    monkeypatch.setitem(SYSTEMS, module.SYSTEM.method, module.SYSTEM)
+    return module
+
+
+def test_the_example_has_thirty_lines():
+    code = [line for line in EXAMPLE.splitlines() if line.strip()]
+    assert len(code) <= 30
+
+
+def test_the_example_is_trained_recorded_and_scored(rare, phantom_folder, tmp_path):
+    place = tiny_place(phantom_folder, tmp_path)
+    (record,) = runs.ensure([Run(method="rare", views="one")], TINY, place)
+    assert [entry["stage"] for entry in record.history] == ["rare", "rare"]
+    assert record.folder.name.startswith("echonet-rare-seed0-")
+    assert set(record.predictions("first")["video"]) == set(record.predictions("fixed3")["video"])
+    assert {"mae", "r2"} <= set(record.metrics["fixed3"])
+    assert runs.ensure([Run(method="rare", views="one")], TINY, place)[0].key == record.key
+
+
+def test_the_example_weighs_rare_labels_by_their_share(rare, phantom_data):
+    objective = rare.Rare(torch.nn.Identity(), [55.0, 56.0, 57.0, 21.0])
+    assert objective.weight[[5, 2, 9]].tolist() == pytest.approx([4 / 3, 4.0, 4.0])
+    (stage,) = stages(Plan(run=Run(method="rare"), profile=TINY, data=phantom_data))
+    assert stage.name == "rare"
+
+
+def test_an_unknown_method_is_refused_with_those_that_exist():
+    with pytest.raises(SettingsError, match=r"no method 'raer'; methods: .*coreecho.*adacon"):
+        stages(Plan(run=Run(method="raer"), profile=TINY))
+    assert not set(METHODS) & set(SYSTEMS)
+
+
+def test_every_system_is_named_after_its_file_and_says_what_differs():
+    for method, system in SYSTEMS.items():
+        assert (method, system.method) == (system.method, method)
+        assert system.title
+        assert system.reference
