@@ -13,21 +13,20 @@ from typing import Any
 import pandas as pd
 
 from coreecho.errors import SettingsError
-from coreecho.experiments import TABLES, all_rows
+from coreecho.experiments import all_rows
 from coreecho.rows import Row, published
 from coreecho.settings import Run
 
-COPIED = "copied by the paper from the work it cites; neither the paper nor this project trains it"
-PUBLISHED_ONLY = {
-    "table1/echonet-dynamic-single", "table1/echonet-dynamic-full", "table1/uvt-single", "table1/uvt-full",
-    "table1/echographs-single", "table1/echographs-full", "table4/clas", "table5/degerli", "table5/saeed",
-    "table5/nguyen",
-}  # fmt: skip
-"""Rows that are printed in the paper and not trained here."""
 ADDED = {
     "table1/adacon-same-recipe": "the method without its own recipe",
     "table1/echocotr-same-recipe": "the method without its own recipe",
     "table2/l1-k400": "what Kinetics-400 weights add without L_1st, the control that the paper lacks",
+    "losses/rnc-original": "Rank-N-Contrast by its own recipe",
+    "losses/supremix": "a rival of Rank-N-Contrast",
+    "losses/conr": "a rival loss",
+    "losses/ranksim": "a rival loss",
+    "losses/ordinal-entropy": "a rival loss",
+    "later/echocardmae": "the lowest published error known, later than the paper",
 }
 """Rows that are trained here and not printed in the paper, and what they are for."""
 CONTEXT = {
@@ -57,10 +56,8 @@ class Cell:
     """Name of the row that it belongs to."""
     metric: str
     """Name of the metric, as in `Row.published`."""
-    run: Run | None
-    """What is trained to fill it, at the first seed and fold; none for a number that is published only."""
-    reason: str = ""
-    """Why it is published only."""
+    run: Run
+    """What is trained to fill it, at the first seed and fold."""
 
 
 def cells() -> list[Cell]:
@@ -86,18 +83,16 @@ def overview() -> pd.DataFrame:
     printed: dict[str, list[Cell]] = {}
     for cell in cells():
         printed.setdefault(cell.row, []).append(cell)
-    return pd.DataFrame(_line(row, printed.get(row.name, [])) for rows in TABLES.values() for row in rows())
+    return pd.DataFrame(_line(row, printed.get(row.name, [])) for row in all_rows().values())
 
 
 def _line(row: Row, own: list[Cell]) -> dict[str, str]:
     table, _, name = row.name.partition("/")
     run = row.run
-    if run is None:
-        filled = f"published only: {COPIED}"
-    else:
-        folds = f", {row.folds} folds" if row.folds else ""
-        filled = f"data {run.dataset}, method {run.method}, start {run.init}, views {run.views}{folds}"
-        filled += "" if run.augment else ", not augmented"
+    folds = f", {row.folds} folds" if row.folds else ""
+    filled = f"data {run.dataset}, method {run.method}, start {run.init}, views {run.views}{folds}"
+    filled += "" if run.augment else ", not augmented"
+    filled += "" if row.protocol is None else f"; protocol {row.protocol}"
     return {
         "Table": table.removeprefix("table"),
         "Row": name,
@@ -116,14 +111,12 @@ def _section(section: str) -> Iterator[Cell]:
         if name not in rows:
             raise SettingsError(f"{where}: there is no row {name!r} in experiments.py")
         row = rows[name]
-        if (row.run is None) != (name in PUBLISHED_ONLY):
-            raise SettingsError(f"{where}: {name} is either trained or listed as published only, and not both")
         for key, value in entry.items():
             if isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             if key not in metrics:
                 raise SettingsError(f"{where}.{key}: no metric answers it; add it to cells.py")
-            yield Cell(f"{where}.{key}", value, name, metrics[key], row.run, "" if row.run else COPIED)
+            yield Cell(f"{where}.{key}", value, name, metrics[key], row.run)
 
 
 def _table1(entry: dict[str, Any]) -> str:

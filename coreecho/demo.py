@@ -54,13 +54,14 @@ def run_demo(folder: Path | None = None, seed: int = 0) -> tuple[Path, list[Comp
     """
     folder = folder or project_root() / "build" / "demo"
     place = Place(runs_dir=folder / "runs")
-    specs = {row.name: run for row in table1() for run in row.runs([seed])}
+    specs = {row.name: run for row in table1() if not row.single for run in row.runs([seed])}
     ensure(list(specs.values()), DEMO, place)  # here and not in the notebook, where its progress could not be seen
     parameters = {
         "profile": DEMO.name,
         "runs_dir": str(folder / "runs"),
         "figures_dir": str(folder / "figures"),
         "seeds": [seed],
+        "copied": False,
     }
     execute("table1", parameters, folder / "table1.ipynb")
     comparisons = []

@@ -14,18 +14,18 @@ from coreecho.evaluation import paired_bootstrap, regression_metrics, seed_summa
 from coreecho.experiments import all_rows, table1
 from coreecho.records import Record
 from coreecho.resampling import Array
-from coreecho.tables import METRIC_NAMES, NOT_RUN, Records, column_label, format_interval, stack
+from coreecho.tables import METRIC_NAMES, NOT_RUN, Records, column_label, format_interval, stacked
 from coreecho.verdicts import Verdict, verdict_word
 
 
 def differences(records: Records, reference: str) -> pd.DataFrame:
     """Every other row's metrics minus those of ``reference``, with paired 95 % intervals over patients."""
-    labels, theirs, _ = stack(records[reference])
+    labels, theirs, _ = stacked(reference, records[reference])
     lines: list[dict[str, str]] = []
     for name, own in records.items():
         if name == reference or not own:
             continue
-        gaps = paired_bootstrap(labels, theirs, stack(own)[1])
+        gaps = paired_bootstrap(labels, theirs, stacked(name, own)[1])
         line = {"Difference": f"{_systems()[reference]} minus {_systems()[name]}"}
         lines.append(line | {METRIC_NAMES[metric]: format_interval(gap, metric) for metric, gap in gaps.items()})
     return pd.DataFrame(lines)
@@ -33,7 +33,7 @@ def differences(records: Records, reference: str) -> pd.DataFrame:
 
 def _systems() -> dict[str, str]:
     """The systems' names by row name."""
-    return {name: row.system for name, row in all_rows().items()}
+    return {name: row.title for name, row in all_rows().items()}
 
 
 def order_of_methods(records: Records) -> str:
@@ -42,8 +42,8 @@ def order_of_methods(records: Records) -> str:
     if len(rows) < 2:
         return "Fewer than two systems were run, so there is no order to compare."
     label = column_label(records[rows[0].name][0])
-    ours = {row.system: _mean_mae(records[row.name]) for row in rows}
-    theirs = {row.system: row.published["mae"] for row in rows}
+    ours = {row.title: _mean_mae(row.name, records[row.name]) for row in rows}
+    theirs = {row.title: row.published["mae"] for row in rows}
     orders = [" < ".join(sorted(values, key=values.__getitem__)) for values in (theirs, ours)]
     verdict = "the same order" if orders[0] == orders[1] else "the paper's order does not appear on these data"
     return f"Order by MAE, best first. Published: {orders[0]}. Here ({label}): {orders[1]}; {verdict}."
@@ -53,7 +53,7 @@ def by_seed(records: Records) -> pd.DataFrame:
     """Every seed's metrics with their mean and sample standard deviation (ddof 1)."""
     lines = []
     for name, own in records.items():
-        labels, predictions, _ = stack(own)
+        labels, predictions, _ = stacked(name, own)
         scores = [regression_metrics(labels, each) for each in predictions]
         line = {"System": _systems()[name], "Seeds": ", ".join(str(record.run.seed) for record in own)}
         for metric, title in METRIC_NAMES.items():
@@ -80,8 +80,8 @@ def judge(records: Records, better: str, worse: str, metric: str = "r2") -> Verd
     if seeds[better] != seeds[worse]:
         told = " and ".join(f"{row} has seeds {own}" for row, own in seeds.items())
         raise RecordError(f"{told}; run both in the same seeds")
-    labels, mine, _ = stack(records[better])
-    theirs = stack(records[worse])[1]
+    labels, mine, _ = stacked(better, records[better])
+    theirs = stacked(worse, records[worse])[1]
     sign, unit = (100, "percentage points") if metric == "r2" else (-1, "EF points")
     gap = paired_bootstrap(labels, mine, theirs)[metric].times(sign)
 
@@ -102,8 +102,8 @@ def verdict(records: Records, better: str, worse: str) -> str:
     return f"{found.word} (difference in R2 of {gap} {found.unit})"
 
 
-def _mean_mae(records: Sequence[Record]) -> float:
-    labels, predictions, _ = stack(records)
+def _mean_mae(row: str, records: Sequence[Record]) -> float:
+    labels, predictions, _ = stacked(row, records)
     return sum(regression_metrics(labels, each).mae for each in predictions) / len(predictions)
 
 
@@ -115,7 +115,7 @@ def against_truth(records: Records) -> pd.DataFrame:
     """
     lines: list[dict[str, str]] = []
     for name, own in records.items():
-        labels, predictions, truth = stack(own)
+        labels, predictions, truth = stacked(name, own)
         if truth is None:
             raise RecordError(f"{own[0].folder}: no true EF; only runs on the phantom have one")
         if not lines:

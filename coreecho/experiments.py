@@ -1,167 +1,43 @@
 """The paper as data: the numbers it prints, and the `Run` behind every cell that is rebuilt here.
 
-Run names read ``table1/coreecho/seed0``: table, row, seed, and fold where there are folds. A row without a run is
-printed in the paper only.
+Run names read ``table1/coreecho/seed0``: table, row, seed, and fold where there are folds. The rows themselves are in
+`coreecho.echonet_rows` and `coreecho.transfer_rows`.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
+from coreecho.echonet_rows import later, losses, same_recipe, table1, table2, table3
 from coreecho.errors import SettingsError
-from coreecho.lineage import PRETEXT, SYSTEMS
-from coreecho.rows import Row, published
-from coreecho.settings import Init, Run
+from coreecho.lineage import PRETEXT
+from coreecho.rows import Row
+from coreecho.settings import Run
+from coreecho.transfer_rows import table4, table5
 
+__all__ = [
+    "HEADINGS",
+    "SEEDS",
+    "TABLES",
+    "all_rows",
+    "all_runs",
+    "find_run",
+    "later",
+    "losses",
+    "run_name",
+    "same_recipe",
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+    "table5",
+]
+
+HEADINGS = {"losses": "The same encoder, other losses", "later": "After the paper"}
+"""Tables that the paper does not have."""
 SEEDS = (0, 1, 2)
 """The paper's three trials (gaps A)."""
-
-
-_TABLE1_RUNS = {"AdaCon": SYSTEMS["adacon"], "EchoCoTr": SYSTEMS["echocotr"], "CoReEcho": SYSTEMS["coreecho"]}
-_TABLE1_NOTES = {
-    ("EchoGraphs", "1 x single heartbeat"): "The true end-diastolic and end-systolic frames are given: an oracle.",
-    ("EchoGraphs", "full video"): "Printed under UVT's citation number in the paper; the values are EchoGraphs'.",
-    ("EchoNet-Dynamic", "1 x single heartbeat"): "A clip from frame 0 on; no beat is detected.",
-}
-
-
-def table1() -> list[Row]:
-    """Table 1: EchoNet-Dynamic test set, comparison with the state of the art."""
-    rows = []
-    for entry in published()["table1_echonet_sota"]:
-        run = _TABLE1_RUNS.get(entry["system"])
-        suffix = "" if run else f"-{entry['clips'].split()[-2]}"
-        values = {"mae": entry["mae"], "rmse": entry["rmse"], "r2": entry.get("r2_exact", entry["r2"])}
-        rows.append(
-            Row(
-                name=f"table1/{entry['system'].lower()}{suffix}",
-                system=entry["system"],
-                reference=entry["reference"],
-                clips=entry["clips"],
-                published=values,
-                run=run,
-                note=_TABLE1_NOTES.get((entry["system"], entry["clips"]), ""),
-            )
-        )
-    return rows
-
-
-def same_recipe() -> list[Row]:
-    """Table 1's rivals by CoReEcho's recipe in the place of their own: a second row each in the paper profile.
-
-    The demo and gpu profiles have one recipe for all rows anyway, so nothing is run for it there.
-    """
-    return [
-        dataclasses.replace(
-            row,
-            name=f"{row.name}-same-recipe",
-            system=f"{row.system}, CoReEcho's recipe",
-            published={},
-            run=dataclasses.replace(row.run, recipe="shared"),
-            on_request=True,
-        )
-        for row in table1()
-        if row.run is not None and row.run.method != "coreecho"
-    ]
-
-
-_TABLE2_ROWS = {
-    (False, False, False): ("l1", "L1 end to end", Run(method="l1", init="scratch")),
-    (True, False, False): ("stage-one-scratch", "L1 + L_1st", Run(method="coreecho-stage1", init="scratch")),
-    (True, True, False): ("stage-one", "L1 + L_1st, K400", Run(method="coreecho-stage1")),
-    (True, True, True): ("full", "L1 + L_1st, K400, LP", SYSTEMS["coreecho"]),
-}
-_CONTROL = Row(
-    name="table2/l1-k400",
-    system="L1 end to end, K400",
-    reference="",
-    clips="",
-    published={},
-    run=Run(method="l1"),
-    note="L1 end to end, K400: a control that the paper does not have; it shows what K400 adds without L_1st.",
-)
-
-
-def table2() -> list[Row]:
-    """Table 2: losses, K400 and the second stage; last a control that the paper lacks (gaps C)."""
-    rows = []
-    for entry in published()["table2_ablation_r2"]:
-        if "system" in entry:
-            name, text, run = "echocotr", entry["system"], SYSTEMS["echocotr"]
-        else:
-            name, text, run = _TABLE2_ROWS[entry["l_1st"], entry["k400"], entry["lp"]]
-        values = {"r2": entry["r2_mean"], "r2_sd": entry["r2_sd"]}
-        rows.append(Row(name=f"table2/{name}", system=text, reference="maani2024", clips="", published=values, run=run))
-    return [*rows, _CONTROL]
-
-
-_STAGE_ONE = Run(method="coreecho-stage1", init="scratch")
-_TABLE3_ROWS = {
-    (True, True): ("full", "two clips, padded and cropped (A, 2xC)", _STAGE_ONE),
-    (True, False): (
-        "one-clip",
-        "one clip, padded and cropped twice (A)",
-        dataclasses.replace(_STAGE_ONE, views="same-clip"),
-    ),
-    (False, True): (
-        "no-augmentation",
-        "two clips, not padded (2xC)",
-        dataclasses.replace(_STAGE_ONE, augment=False),
-    ),
-}
-
-
-def table3() -> list[Row]:
-    """Table 3: augmentation and clip sampling; stage one from random weights (gaps C: its first row is Table 2's)."""
-    rows = []
-    for entry in published()["table3_augmentation_r2"]:
-        name, text, run = _TABLE3_ROWS[entry["augmentation"], entry["two_clips"]]
-        values = {"r2": entry["r2_mean"], "r2_sd": entry["r2_sd"]}
-        rows.append(Row(name=f"table3/{name}", system=text, reference="maani2024", clips="", published=values, run=run))
-    return rows
-
-
-_WAYS = {"scratch": "finetune", "mlp probing": "probe", "fine-tuning": "finetune"}
-_STARTS: dict[str | None, Init] = {None: "scratch", "K400": "k400", "EchoCoTr": "echocotr", "CoReEcho": "coreecho"}
-_OTHER_WORKS = {"CLAS": "clas", "Degerli": "degerli", "Saeed": "saeed", "Nguyen": "nguyen"}
-
-
-def table4() -> list[Row]:
-    """Table 4: transfer to CAMUS, ten folds; correlation and MAE for good and medium, and for poor pictures."""
-    return [_transfer_row("table4", entry, entry["method"]) for entry in published()["table4_camus"]]
-
-
-def table5() -> list[Row]:
-    """Table 5: transfer to HMC-QU, five folds; sensitivity, specificity, precision, F1 and accuracy in percent."""
-    return [_transfer_row("table5", entry, entry["training"]) for entry in published()["table5_hmcqu"]]
-
-
-def _transfer_row(table: str, entry: dict[str, Any], way: str) -> Row:
-    metrics = ("gm_corr", "gm_mae", "p_corr", "p_mae") if table == "table4" else ("sens", "spec", "prec", "f1", "acc")
-    values = {metric: entry[metric] for metric in metrics}
-    start = entry["pretraining"]
-    text = way if start is None else f"{way} from {start}"
-    if entry["work"] in _OTHER_WORKS:
-        name = _OTHER_WORKS[entry["work"]]
-        system = f"{entry['work']}, {text}"
-        return Row(name=f"{table}/{name}", system=system, reference=entry["reference"], clips="", published=values)
-    method = _WAYS[way]
-    return Row(
-        name=f"{table}/{way if start is None else f'{method}-{start.lower()}'}",
-        system=text,
-        reference="maani2024",
-        clips="",
-        published=values,
-        run=Run(
-            dataset="camus" if table == "table4" else "hmcqu", method=method, init=_STARTS[start], views="one", fold=0
-        ),
-        folds=10 if table == "table4" else 5,
-    )
-
-
 TABLES: dict[str, Callable[[], list[Row]]] = {
     "table1": table1,
     "same-recipe": same_recipe,
@@ -169,6 +45,8 @@ TABLES: dict[str, Callable[[], list[Row]]] = {
     "table3": table3,
     "table4": table4,
     "table5": table5,
+    "losses": losses,
+    "later": later,
 }
 
 
@@ -186,7 +64,7 @@ def find_run(name: str) -> Run:
         SettingsError: no such run; the message lists those that exist.
     """
     match = re.fullmatch(r"(?P<row>.+?)(/seed(?P<seed>\d+))?(/fold(?P<fold>\d+))?", name)
-    rows = {name: row for name, row in all_rows().items() if row.run is not None}
+    rows = all_rows()
     row = rows.get(match["row"]) if match else None
     if name == "pretext":
         return PRETEXT

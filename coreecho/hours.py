@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from coreecho.baselines import SYSTEMS
 from coreecho.efficiency import Efficiency, measured
 from coreecho.experiments import TABLES, all_runs, find_run
 from coreecho.files import default_runs_dir
@@ -77,8 +78,14 @@ def implied(profile: Profile) -> Speed:
 
 
 def paper_runs(profile: Profile) -> list[Run]:
-    """Every run of every table and what it starts from, each once, ancestors first."""
-    return with_ancestors(list(dict.fromkeys(all_runs().values())), profile)
+    """Every run of the encoders that the paper trains and what it starts from, each once, ancestors first."""
+    return with_ancestors(list(_counted().values()), profile)
+
+
+def _counted() -> dict[str, Run]:
+    """All runs but those of systems with a network of their own, whose operations are not counted."""
+    own = {method for method, system in SYSTEMS.items() if system.network is not None}
+    return {name: run for name, run in all_runs().items() if run.method not in own}
 
 
 def work_table(profile: Profile) -> pd.DataFrame:
@@ -86,7 +93,7 @@ def work_table(profile: Profile) -> pd.DataFrame:
     counted: set[Run] = set()
     lines = []
     for table in TABLES:
-        own = [run for name, run in all_runs().items() if name.startswith(f"{table}/")]
+        own = [run for name, run in _counted().items() if name.startswith(f"{table}/")]
         runs = [run for run in with_ancestors(list(dict.fromkeys(own)), profile) if run not in counted]
         counted |= set(runs)
         lines += [_work_line(table, [work(run, profile) for run in runs])] if runs else []

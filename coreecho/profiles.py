@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from coreecho import rival_recipes
 from coreecho.errors import SettingsError
 from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings, PhantomSettings
 from coreecho.settings import ClipSettings, EncoderSettings, Profile, Recipe, Transfer
@@ -28,27 +29,6 @@ _SHORT = Recipe(
 
 # The pretext task takes Kinetics-400's place: enough epochs to tell the motions apart.
 _PRETEXT = dataclasses.replace(_SHORT, epochs=60, head="linear", selection="last")
-
-# A new linear head needs a far higher rate than the refinement of a trained one (fixed on validation data).
-_LINEAR = dataclasses.replace(_SHORT, head="linear", refine_learning_rate=3e-2)
-
-# Systems with a network of their own start from random weights here.
-_OWN = dataclasses.replace(_SHORT, backbone="own", head="linear")
-_UVT = dataclasses.replace(_OWN, epochs=12, selection="mse", selection_clips=1)
-_WALL = dataclasses.replace(_OWN, batch_size=32, epochs=10, learning_rate=5e-3, weight_decay=0.0, selection="last")
-_RIVALS = {
-    "rnc-original": _LINEAR,
-    "ouyang": _OWN,
-    "uvt": _UVT,
-    "uvt-mirror": _UVT,
-    "degerli": _WALL,
-    "nguyen": dataclasses.replace(_WALL, epochs=6),
-}
-
-
-def _uvt_clips(frames: int, size: int) -> dict[str, ClipSettings]:
-    return dict.fromkeys(("uvt", "uvt-mirror"), ClipSettings(frames=frames, stride=1, size=size, pad=0))
-
 
 # Transfer at the demo and gpu scale: the same short schedule for every row of a table.
 _PROBE = dataclasses.replace(_SHORT, epochs=30, selection="mae", selection_clips=1)
@@ -82,8 +62,11 @@ DEMO = Profile(
     ),
     clip=ClipSettings(frames=16, stride=2, size=32, pad=2),
     shared=_SHORT,
-    own={"pretext": _PRETEXT, **_RIVALS},
-    own_clips={"pretext": ClipSettings(frames=16, stride=1, size=32, pad=2), **_uvt_clips(32, 32)},
+    own={"pretext": _PRETEXT, **rival_recipes.short(_SHORT, _FINETUNE)},
+    own_clips={
+        "pretext": ClipSettings(frames=16, stride=1, size=32, pad=2),
+        **rival_recipes.short_clips(32, 32, rotation=15.0, zoom=(0.9, 1.1), shift=0.05),
+    },
     camus=_camus(32),
     hmcqu=_hmcqu(48),
     k400="pretext",
@@ -100,8 +83,11 @@ GPU = Profile(
     phantom_motions=MotionSettings(train=4800, size=112, frames=36, fps=12.5),
     encoder=EncoderSettings(dropout=0.0),
     shared=_SHORT,
-    own={"pretext": _PRETEXT, **_RIVALS},
-    own_clips={"pretext": ClipSettings(frames=36, stride=1), **_uvt_clips(128, 112)},
+    own={"pretext": _PRETEXT, **rival_recipes.short(_SHORT, _FINETUNE)},
+    own_clips={
+        "pretext": ClipSettings(frames=36, stride=1),
+        **rival_recipes.short_clips(112, 128, **rival_recipes.WIDE_MOVES),
+    },
     camus=_camus(112),
     hmcqu=_hmcqu(224),
     k400="pretext",
@@ -119,81 +105,11 @@ _HMCQU = Recipe(
     selection="last",
 )
 
-_UVT_PAPER = Recipe(
-    backbone="own",
-    head="linear",
-    batch_size=2,
-    epochs=5,
-    learning_rate=1e-5,
-    weight_decay=0.01,
-    step_epochs=(3,),
-    selection="mse",
-    selection_clips=1,
-)
-_WALL_PAPER = Recipe(
-    backbone="own",
-    head="linear",
-    batch_size=32,
-    epochs=50,
-    learning_rate=1e-3,
-    weight_decay=0.0,
-    schedule="constant",
-    selection="last",
-)
-_DENSE = ClipSettings(frames=32, stride=2, pad=12)
-
 PAPER = Profile(
     name="paper",
     summary="EchoNet-Dynamic, CAMUS, HMC-QU and published K400 weights, given by the user: hours a run on one GPU.",
-    own={
-        "echocotr": Recipe(
-            head="linear",
-            batch_size=25,
-            epochs=45,
-            step_epochs=(15, 30),
-            padding="grey",
-            selection="mse",
-            selection_clips=1,
-        ),
-        "adacon": Recipe(
-            backbone="r2plus1d",
-            head="linear",
-            optimizer="sgd",
-            batch_size=20,
-            epochs=45,
-            step_epochs=(15, 30),
-            padding="grey",
-            selection="mse",
-            selection_clips=1,
-        ),
-        "ouyang": Recipe(
-            backbone="own",
-            head="linear",
-            optimizer="sgd",
-            batch_size=20,
-            epochs=45,
-            step_epochs=(15, 30),
-            padding="grey",
-            selection="mse",
-            selection_clips=1,
-        ),
-        "uvt": _UVT_PAPER,
-        "uvt-mirror": _UVT_PAPER,
-        "degerli": _WALL_PAPER,
-        "nguyen": _WALL_PAPER,
-        # Rates scaled from batches of 256 and 64; 400 and 100 epochs in the same proportion.
-        "rnc-original": Recipe(
-            head="linear",
-            optimizer="sgd",
-            learning_rate=0.03,
-            schedule="onecycle",
-            warmup=0.0,
-            temperature=2.0,
-            refine_epochs=6,
-            refine_learning_rate=0.0125,
-        ),
-    },
-    own_clips={"echocotr": ClipSettings(pad=12), "adacon": _DENSE, "ouyang": _DENSE, **_uvt_clips(128, 112)},
+    own=rival_recipes.PUBLISHED,
+    own_clips=rival_recipes.PUBLISHED_CLIPS,
     camus=Transfer(
         clip=ClipSettings(frames=16, **_AFFINE),
         probe=dataclasses.replace(_CAMUS, learning_rate=2e-4),

@@ -27,11 +27,14 @@ class Row:
     """Test-time protocol as the paper words it."""
     published: dict[str, float]
     """The paper's values: MAE and RMSE in EF points, R2 and its standard deviation over runs in percent."""
-    run: Run | None = None
-    """What is trained for it, at seed 0; none where the paper copied the row and it is not trained here."""
+    run: Run
+    """What is trained for it, at seed 0."""
+    protocol: str | None = None
+    """Its test-time protocol, where that is not the run's own."""
+    single: bool = False
+    """Whether one seed is trained where others have several."""
     note: str = ""
     """A remark printed under the table."""
-
     on_request: bool = False
     """Whether its runs are left out where all runs are meant."""
     folds: int = 0
@@ -39,10 +42,14 @@ class Row:
 
     def runs(self, seeds: Sequence[int]) -> list[Run]:
         """The row's runs at the given seeds: one per seed, or one per seed and fold, all folds of a seed together."""
-        if self.run is None:
-            return []
         folds = range(self.folds) if self.folds else [None]
-        return [dataclasses.replace(self.run, seed=seed, fold=fold) for seed in seeds for fold in folds]
+        chosen = seeds[:1] if self.single else seeds
+        return [dataclasses.replace(self.run, seed=seed, fold=fold) for seed in chosen for fold in folds]
+
+    @property
+    def title(self) -> str:
+        """The system's name, with its protocol where it has several rows."""
+        return self.system if self.protocol is None else f"{self.system}, {self.clips}"
 
 
 @cache

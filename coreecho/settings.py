@@ -211,7 +211,7 @@ class Profile:
     def recipe(self, run: Run) -> Recipe:
         """The recipe that trains ``run`` in this profile."""
         transfer = self.transfer(run)
-        if transfer is not None and run.method not in self.own:
+        if transfer is not None and (run.recipe == "shared" or run.method not in self.own):
             return transfer.probe if run.method == "probe" else transfer.finetune
         return self.own.get(run.method, self.shared) if run.recipe == "own" else self.shared
 
@@ -219,7 +219,7 @@ class Profile:
         """The clip shape that ``run`` uses in this profile."""
         transfer = self.transfer(run)
         if transfer is not None:
-            return transfer.clip
+            return self.own_clips.get(run.method, transfer.clip) if run.recipe == "own" else transfer.clip
         return self.own_clips.get(run.method, self.clip) if run.recipe == "own" else self.clip
 
     def protocol_of(self, run: Run) -> Protocol:

@@ -17,7 +17,7 @@ import pandas as pd
 
 from coreecho.errors import RecordError
 from coreecho.evaluation import average_clips, bootstrap, regression_metrics, seed_summary
-from coreecho.experiments import SEEDS, table1
+from coreecho.experiments import SEEDS, all_rows, table1
 from coreecho.files import replace_file
 from coreecho.ledger import find
 from coreecho.place import PHANTOM, Place
@@ -31,7 +31,6 @@ from coreecho.settings import Profile
 METRIC_NAMES = {"mae": "MAE", "rmse": "RMSE", "r2": "R2 (%)"}
 NOT_RUN = "not yet run"
 NOT_IN_PAPER = "not in the paper"
-PUBLISHED_ONLY = "–"
 REPRODUCED = "EchoNet-Dynamic, run here"
 Array = npt.NDArray[np.float64]
 Records = Mapping[str, Sequence[Record]]
@@ -86,9 +85,15 @@ def stack(records: Sequence[Record], protocol: str | None = None) -> tuple[Array
     return first["label"].to_numpy(dtype=np.float64), predictions, truth
 
 
+def stacked(row: str, records: Sequence[Record]) -> tuple[Array, Array, Array | None]:
+    """`stack` of a row's records, under the row's own protocol where it has one."""
+    known = all_rows().get(row)
+    return stack(records, None if known is None else known.protocol)
+
+
 def filled(rows: Sequence[Row], profile: Profile, place: Place, seeds: Sequence[int] = SEEDS) -> Records:
     """The records of every row that is run here, by row name; missing ones are trained."""
-    own = {row.name: row.runs(seeds) for row in rows if row.run is not None}
+    own = {row.name: row.runs(seeds) for row in rows}
     specs = list(dict.fromkeys(run for runs in own.values() for run in runs))
     found = dict(zip(specs, ensure(specs, profile, place), strict=True))
     return {name: [found[run] for run in runs] for name, runs in own.items()}
@@ -183,17 +188,16 @@ def _spread(records: Sequence[Record], protocol: str) -> str:
 def _cells(row: Row, records: Sequence[Record], label: str) -> dict[str, str]:
     """The formatted cells of one row and profile."""
     if not records:
-        empty = NOT_RUN if row.run is not None else PUBLISHED_ONLY
-        return {f"{label}: {name}": empty for name in METRIC_NAMES.values()}
-    labels, predictions, _ = stack(records)
+        return {f"{label}: {name}": NOT_RUN for name in METRIC_NAMES.values()}
+    labels, predictions, _ = stack(records, row.protocol)
     intervals = bootstrap(labels, predictions)
     return {f"{label}: {name}": format_interval(intervals[metric], metric) for metric, name in METRIC_NAMES.items()}
 
 
 def _headline(row: Row, records: Sequence[Record]) -> str:
     if not records:
-        return NOT_RUN if row.run is not None else PUBLISHED_ONLY
-    labels, predictions, _ = stack(records)
+        return NOT_RUN
+    labels, predictions, _ = stack(records, row.protocol)
     intervals = bootstrap(labels, predictions)
     return "; ".join(f"{name} {format_interval(intervals[metric], metric)}" for metric, name in METRIC_NAMES.items())
 
@@ -210,7 +214,7 @@ def _row_numbers(row: Row, records: Sequence[Record]) -> list[dict[str, object]]
     """Point value, interval and every seed's value of each metric, as plain numbers."""
     if not records:
         return []
-    labels, predictions, _ = stack(records)
+    labels, predictions, _ = stack(records, row.protocol)
     intervals = bootstrap(labels, predictions)
     lines: list[dict[str, object]] = []
     for metric, interval in intervals.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from coreecho.experiments import SEEDS, TABLES, run_name
+from coreecho.experiments import HEADINGS, SEEDS, TABLES, run_name
 from coreecho.ledger import find
 from coreecho.lineage import with_ancestors
 from coreecho.place import Place
@@ -61,7 +61,8 @@ def traces(profile: Profile, place: Place, seeds: Sequence[int] = SEEDS) -> list
 def groups(found: Sequence[Trace]) -> dict[str, pd.DataFrame]:
     """The lines of the page: by table, one line per record, each with an anchor of its own."""
     known = {trace.record.key for trace in found}
-    headings = {name: f"Table {name.removeprefix('table')}" for name in TABLES} | {WEIGHTS: "Initial weights"}
+    headings = {name: f"Table {name.removeprefix('table')}" for name in TABLES}
+    headings |= HEADINGS | {WEIGHTS: "Initial weights"}
     lines = {
         heading: [_line(trace, known) for trace in found if trace.group == name] for name, heading in headings.items()
     }

@@ -48,7 +48,7 @@ from coreecho.profiles import get_profile
 
 place = notebook_place(data_root, runs_dir, device)
 out = Path(figures_dir) if figures_dir else project_root() / "figures"
-rows = [row for row in experiments.table1() if row.run is not None]
+rows = [row for row in experiments.table1() if not row.single]  # those that the paper itself trained
 shown = ["table1/echocotr", "table1/coreecho"]
 
 # %% [markdown]

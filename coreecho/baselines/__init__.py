@@ -5,9 +5,12 @@ A system is added by a file that ends in its ``SYSTEM`` (or ``SYSTEMS``) and by 
 
 from coreecho.baselines import (
     adacon,
+    clas,
     conr,
     degerli,
+    echocardmae,
     echocotr,
+    echographs,
     nguyen,
     ordinal_entropy,
     ouyang,
@@ -22,9 +25,12 @@ from coreecho.baselines.system import System
 
 _FOUND = (
     adacon.SYSTEM,
+    clas.SYSTEM,
     conr.SYSTEM,
     degerli.SYSTEM,
+    echocardmae.SYSTEM,
     echocotr.SYSTEM,
+    *echographs.SYSTEMS,
     nguyen.SYSTEM,
     ordinal_entropy.SYSTEM,
     ouyang.SYSTEM,

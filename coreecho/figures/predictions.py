@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from coreecho.experiments import all_rows
 from coreecho.figures.style import BLUE, GREY, STYLE
 from coreecho.records import Record
-from coreecho.tables import column_label, stack
+from coreecho.tables import column_label, stacked
 
 
 def predicted_against_listed(records: Mapping[str, Sequence[Record]]) -> Figure:
@@ -18,9 +18,9 @@ def predicted_against_listed(records: Mapping[str, Sequence[Record]]) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.9 * len(records), 3.7), layout="constrained")
         panels = figure.subplots(1, len(records), sharex=True, sharey=True, squeeze=False)[0]
-        systems = {name: row.system for name, row in all_rows().items()}
+        systems = {name: row.title for name, row in all_rows().items()}
         for panel, (name, own) in zip(panels, records.items(), strict=True):
-            labels, predictions, _ = stack(own)
+            labels, predictions, _ = stacked(name, own)
             panel.plot([0, 100], [0, 100], color=GREY, linewidth=1, label="equal")
             panel.scatter(labels, predictions.mean(axis=0), s=9, color=BLUE, alpha=0.6, linewidth=0, label="test video")
             panel.set(title=f"{systems.get(name, name)} ({len(own)} seeds)", xlabel="listed EF (%)", aspect="equal")

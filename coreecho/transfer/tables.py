@@ -16,7 +16,7 @@ from coreecho.experiments import all_rows, table4, table5
 from coreecho.records import Record
 from coreecho.rows import Row, published
 from coreecho.settings import Profile
-from coreecho.tables import NOT_RUN, PUBLISHED_ONLY, Records, Table, column_label, on_hearts
+from coreecho.tables import NOT_RUN, Records, Table, column_label, on_hearts
 from coreecho.transfer import correlation
 from coreecho.transfer.outoffold import GROUP_NAMES, GROUPINGS, Grouping, finished, groups, pool
 from coreecho.transfer.scores import CAMUS, HMCQU, Choice, cell, digits, score
@@ -97,7 +97,7 @@ def _best_two() -> str:
 def system(row: Row, profile: Profile) -> str:
     """The row's training as a profile runs it: what stands in for Kinetics-400 weights is named."""
     stand_in = {"pretext": "*pretext*", "none": "random"}.get(profile.k400)
-    return row.system.replace("K400", f"K400 ({profile.name}: {stand_in})") if stand_in and row.run else row.system
+    return row.system.replace("K400", f"K400 ({profile.name}: {stand_in})") if stand_in else row.system
 
 
 def _table(
@@ -120,7 +120,7 @@ def _table(
             value = row.published[metric]
             line[f"Published {name}"] = f"{value:.{digits(metric)}f}"
             numbers.append(_number(row, row.system, "published", data, name, value))
-        empty = NOT_RUN if row.run is not None else PUBLISHED_ONLY
+        empty = NOT_RUN
         if paper_records is not None:
             found, plain = _scored(row, paper_records.get(row.name, ()), names, choice)
             line[f"{data}, run here"] = "; ".join(f"{name} {text}" for name, text in found.items()) or empty
