@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from coreecho.experiments import HEADINGS, SEEDS, TABLES, run_name
+from coreecho.experiments import HEADINGS, SEEDS, TABLES, all_rows, run_name
 from coreecho.ledger import find
 from coreecho.lineage import with_ancestors
 from coreecho.place import Place
@@ -45,10 +45,9 @@ def traces(profile: Profile, place: Place, seeds: Sequence[int] = SEEDS) -> list
         seeds: which are looked for.
     """
     fills: dict[Run, list[str]] = {}
-    for rows in TABLES.values():
-        for row in rows():
-            for run in row.runs(seeds):
-                fills.setdefault(run, []).append(run_name(row.name, run))
+    for row in all_rows().values():
+        for run in row.runs(seeds):
+            fills.setdefault(run, []).append(run_name(row.name, run))
     found = []
     for run in [*fills, *(run for run in with_ancestors(list(fills), profile) if run not in fills)]:
         record = find(run, profile, place)

@@ -45,7 +45,7 @@ def test_the_demo_trains_what_is_missing_and_compares_with_what_is_committed(hom
     shutil.rmtree(folder / "here" / "figures")
     table, comparisons = demo.run_demo(folder / "here")
     assert table.read_text() == "| a table |\n"
-    assert {each.row for each in comparisons} == set(ROWS) == {row.name for row in table1() if row.run}
+    assert {each.row for each in comparisons} == set(ROWS) == {row.name for row in table1() if not row.single}
     assert {each.metric for each in comparisons} == set(demo.TOLERANCE)
     assert all(each.here == each.committed and each.agrees for each in comparisons)
     name, parameters, _ = asked[-1]
@@ -55,6 +55,7 @@ def test_the_demo_trains_what_is_missing_and_compares_with_what_is_committed(hom
         "runs_dir": str(folder / "here/runs"),
         "figures_dir": str(folder / "here/figures"),
         "seeds": [0],
+        "copied": False,
     }
 
 
