@@ -216,3 +216,36 @@ def test_gradients_are_clipped_where_the_recipe_says_so(phantom_data, tmp_path):
         float((one.model.state_dict()[name] - before[name]).square().sum()) for name, _ in one.model.named_parameters()
     )
     assert 0 < change**0.5 <= 2.1e-6 * 1.5
+
+
+def test_saving_memory_changes_no_bit(phantom_data, tmp_path, undisturbed):
+    saving = trainer(phantom_data, tmp_path / "saving", machine=Machine(save_memory=True))
+    assert timeless(saving.fit()) == timeless(undisturbed[1])
+    assert same_weights(saving.model, undisturbed[0].model)
+    assert not saving.model.encoder.checkpointing
+
+
+def test_a_compiled_encoder_keeps_its_weights_names_and_is_itself_again_after_training(
+    phantom_data, tmp_path, undisturbed, monkeypatch
+):
+    calls = []
+
+    def compiled(function):
+        def counted(x):
+            calls.append(len(x))
+            return function(x)
+
+        return counted
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    own = trainer(phantom_data, tmp_path / "compiled", machine=Machine(compile=True))
+    plain = own.model.encoder.embed
+    assert timeless(own.fit()) == timeless(undisturbed[1])
+    assert calls
+    assert own.model.encoder.embed == plain
+    assert own.model.state_dict().keys() == undisturbed[0].model.state_dict().keys()
+
+
+def test_the_log_says_how_long_the_trainer_waited(undisturbed):
+    for entry in undisturbed[1]:
+        assert 0 <= entry["waited_seconds"] <= entry["seconds"]
