@@ -21,6 +21,8 @@ ADDED = {
     "table1/adacon-same-recipe": "the method without its own recipe",
     "table1/echocotr-same-recipe": "the method without its own recipe",
     "table2/l1-k400": "what Kinetics-400 weights add without L_1st, the control that the paper lacks",
+    "samplings/uvt-mirror-single": "UVT's other way of sampling",
+    "samplings/uvt-mirror-full": "UVT's other way of sampling",
     "losses/rnc-original": "Rank-N-Contrast by its own recipe",
     "losses/supremix": "a rival of Rank-N-Contrast",
     "losses/conr": "a rival loss",

@@ -150,6 +150,21 @@ def losses() -> list[Row]:
     return [known[name] for name in ("table2/l1-k400", "table1/echocotr", "table1/adacon", "table1/coreecho")] + own
 
 
+def samplings() -> list[Row]:
+    """UVT's rows trained by its other sampling, the mirrored beat; the paper does not say which one it quotes."""
+    return [
+        dataclasses.replace(
+            row,
+            name=row.name.replace("table1/uvt", "samplings/uvt-mirror"),
+            system="UVT, mirrored",
+            published={},
+            run=dataclasses.replace(row.run, method="uvt-mirror"),
+        )
+        for row in table1()
+        if row.run.method == "uvt"
+    ]
+
+
 def later() -> list[Row]:
     """What came after the paper, trained here by its own way of pre-training."""
     system = baselines.SYSTEMS["echocardmae"]

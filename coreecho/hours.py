@@ -84,8 +84,13 @@ def paper_runs(profile: Profile) -> list[Run]:
 
 def _counted() -> dict[str, Run]:
     """All runs but those of systems with a network of their own, whose operations are not counted."""
-    own = {method for method, system in SYSTEMS.items() if system.network is not None}
-    return {name: run for name, run in all_runs().items() if run.method not in own}
+    return {name: run for name, run in all_runs().items() if _is_counted(run)}
+
+
+def _is_counted(run: Run) -> bool:
+    """Whether the run's network is one whose operations are counted."""
+    system = SYSTEMS.get(run.method)
+    return system is None or system.network is None
 
 
 def work_table(profile: Profile) -> pd.DataFrame:
@@ -181,7 +186,7 @@ def trust_table(profile: Profile, runs_dir: Path | None = None) -> pd.DataFrame:
     records = list_records(runs_dir or default_runs_dir(), profile.name)
     for found in measured(profile, runs_dir):
         speed = speed_of(found, profile)
-        own = [record for record in records if record.provenance["device"] == found.device]
+        own = [each for each in records if each.provenance["device"] == found.device and _is_counted(each.run)]
         if speed is not None and own:
             return check_table(own, speed)
     return pd.DataFrame([{"Runs of": f"{profile.name}: no measured training steps beside records of the same device"}])

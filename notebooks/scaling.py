@@ -47,7 +47,8 @@ scale = get_profile(profile)
 # validation or in the test, costs one. Sizes of the data are those of the real sets: 7,460 / 1,288 / 1,276 traced videos
 # of EchoNet-Dynamic, the ten folds of CAMUS (400 / 50 / 50) and the five folds of HMC-QU's 109 outlined echos. Nothing of
 # a frozen stage is remembered from one epoch to the next in this count, so that probing comes out a little too dear. A run
-# that several tables share is counted where it comes first. Most of Table 1 is AdaCon: its encoder, R(2+1)D-18, takes four
+# that several tables share is counted where it comes first. Compared systems with a network of their own (EchoNet-Dynamic,
+# UVT, EchoGraphs, CLAS, Degerli, Saeed, Nguyen, EchoCardMAE, and Rank-N-Contrast's own recipe) are not in these hours. Most of Table 1 is AdaCon: its encoder, R(2+1)D-18, takes four
 # times as many operations for a clip as UniFormer-S, for 45 epochs.
 
 # %% tags=["nbval-check-output"]
