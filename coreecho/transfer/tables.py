@@ -178,5 +178,5 @@ def _notes(rows: Sequence[Row], records: Records, basis: str) -> tuple[str, ...]
         ]
         if own[0].profile.k400 == "pretext":
             lines.append("EchoCoTr and CoReEcho, which encoders are taken from, started from *pretext* weights.")
-        return tuple(lines)
+        return tuple(lines + [f"{each.system}: {each.note}" for each in rows if each.note and records.get(each.name)])
     return ()
