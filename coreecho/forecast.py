@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
+from coreecho.initial import random_model
 from coreecho.loading import CACHE_BYTES
-from coreecho.model import build_model
+from coreecho.plan import Plan
 from coreecho.records import Record
 from coreecho.settings import Profile, Run
 
@@ -29,7 +32,8 @@ def forecast(specs: Sequence[Run], profile: Profile, finished: Sequence[Record])
 
 
 def _weights(run: Run, profile: Profile) -> int:
-    model = build_model(profile.encoder, profile.recipe(run), 0.0)
+    with torch.device("meta"):  # takes no memory
+        model = random_model(Plan(run=run, profile=profile))
     return sum(parameter.numel() for parameter in model.parameters())
 
 

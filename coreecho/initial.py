@@ -46,20 +46,8 @@ def initial_model(
         parent_weights: checkpoint of the run whose encoder this one starts from, if any.
     """
     torch.manual_seed(run.seed)
-    clip = profile.clip_settings(run)
-    system = SYSTEMS.get(run.method)
-    if system is not None and system.network is not None:
-        model = system.network(Plan(run=run, profile=profile, data=data))
-        model.clip = clip
-    else:
-        model = build_model(
-            profile.encoder,
-            profile.recipe(run),
-            data.mean_label if data.task == "ef" else 0.0,
-            task=data.task,
-            clip=clip,
-            classes=len(MOTIONS) if data.task == "motion" else 1,
-        )
+    system, clip = SYSTEMS.get(run.method), profile.clip_settings(run)
+    model = random_model(Plan(run=run, profile=profile, data=data))
     transfer = profile.transfer(run)
     if transfer is not None:
         model.levels = _levels(transfer, data, clip)
@@ -70,6 +58,24 @@ def initial_model(
         load = encoders.load_encoder if system is None or system.inherit is None else system.inherit
         load(model.encoder, parent_weights)
     return model
+
+
+def random_model(plan: Plan) -> CoReEcho:
+    """The network of a plan with random weights; without data, the head's bias starts at 0."""
+    system, data = SYSTEMS.get(plan.run.method), plan.data
+    if system is not None and system.network is not None:
+        model = system.network(plan)
+        model.clip = plan.clip
+        return model
+    task = "ef" if data is None else data.task
+    return build_model(
+        plan.profile.encoder,
+        plan.recipe,
+        data.mean_label if data is not None and task == "ef" else 0.0,
+        task=task,
+        clip=plan.clip,
+        classes=len(MOTIONS) if task == "motion" else 1,
+    )
 
 
 def _levels(transfer: Transfer, data: Dataset, clip: ClipSettings) -> Levels:

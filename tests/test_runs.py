@@ -17,6 +17,7 @@ from helpers import TINY, ensure_and_count, tiny_place, write_echonet_folder
 from coreecho import checkpoints, records, runs
 from coreecho.errors import CheckpointError, CoReEchoError, DataError, RecordError, SettingsError
 from coreecho.evaluation import average_clips
+from coreecho.forecast import forecast
 from coreecho.plan import Plan
 from coreecho.profiles import DEMO, GPU, PAPER
 from coreecho.records import list_records, read_record, run_key, write_record
@@ -396,3 +397,9 @@ def test_initial_weights_follow_the_seed_alone(phantom_data):
 
     assert torch.equal(weights(0), weights(0))
     assert not torch.equal(weights(0), weights(1))
+
+
+def test_the_forecast_counts_the_weights_of_a_systems_own_network():
+    told = {method: forecast([Run(method=method, views="one")], PAPER, []) for method in ("coreecho", "uvt")}
+    assert "429 MB of checkpoints" in told["coreecho"]
+    assert "6,937 MB of checkpoints" in told["uvt"]
