@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 
 from coreecho.echonet_rows import later, losses, same_recipe, samplings, table1, table2, table3
 from coreecho.errors import SettingsError
@@ -63,7 +64,7 @@ def find_run(name: str) -> Run:
     Without a seed, seed 0; without a fold, fold 0; ``pretext`` is the run that stands in for Kinetics-400.
 
     Raises:
-        SettingsError: no such run; the message lists those that exist.
+        SettingsError: no such run; the message says how runs are named, and which rows have a name like this one.
     """
     match = re.fullmatch(r"(?P<row>.+?)(/seed(?P<seed>\d+))?(/fold(?P<fold>\d+))?", name)
     rows = all_rows()
@@ -71,9 +72,12 @@ def find_run(name: str) -> Run:
     if name == "pretext":
         return PRETEXT
     if match is None or row is None:
+        alike = get_close_matches(name if match is None else match["row"], rows, 3)
+        guess = f"did you mean {', '.join(alike)}? " if alike else ""
         raise SettingsError(
-            f"there is no run {name!r}; runs: pretext, {', '.join(rows)}, each with /seed0, /seed1, …; "
-            "those of tables 4 and 5 also with /fold0, /fold1, …"
+            f"there is no run {name!r}; {guess}"
+            "Runs are called pretext, table1/coreecho/seed0, table4/scratch/seed0/fold3, ...; "
+            "`coreecho runs status` lists them"
         )
     runs, fold = row.runs([int(match["seed"] or 0)]), int(match["fold"] or 0)
     if fold >= len(runs):

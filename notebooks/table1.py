@@ -139,7 +139,7 @@ Markdown(tables.to_markdown(evidence.against_truth(records)) if has_truth else "
 # %% [markdown]
 # ## Predicted and listed EF
 
-# %% mystnb={"image": {"alt": "Three scatter plots of predicted against listed ejection fraction, one for each of AdaCon, EchoCoTr and CoReEcho; the points follow the diagonal."}, "figure": {"caption": "Predicted against listed EF of every test video, mean over seeds. The columns of the table above name profile and data.", "name": "fig-table1-scatter"}}
+# %% mystnb={"image": {"alt": "Scatter plots of predicted against listed ejection fraction, one for each row of the table; the points follow the diagonal."}, "figure": {"caption": "Predicted against listed EF of every test video, mean over seeds where there are several. The columns of the table above name profile and data.", "name": "fig-table1-scatter"}}
 figure = figures.predicted_against_listed(records)
 figures.save(figure, out, "table1_scatter")
 Image(out / "table1_scatter.png")

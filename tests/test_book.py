@@ -92,8 +92,11 @@ def test_every_note_of_a_prediction_is_explained():
 
 
 def test_every_page_of_the_book_is_in_its_table_of_contents():
-    listed = set(re.findall(r"book/\w+", (ROOT / "_toc.yml").read_text(encoding="utf-8")))
-    assert {f"book/{path.stem}" for path in (ROOT / "book").glob("*.md")} == listed
+    listed = set(re.findall(r"book/[\w/]+", (ROOT / "_toc.yml").read_text(encoding="utf-8")))
+    pages = (
+        path.relative_to(ROOT).with_suffix("") for path in (ROOT / "book").rglob("*.md") if "_static" not in path.parts
+    )
+    assert {path.as_posix() for path in pages} == listed
     assert yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["root"] in listed
 
 

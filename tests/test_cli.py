@@ -236,7 +236,7 @@ BAD = {
     "no command": [],
     "unknown command": ["fly"],
     "unknown option": ["runs", "list", "--fast"],
-    "unknown run": ["train", "table1/uvt"],
+    "unknown run": ["train", "table1/vit"],
     "unknown profile": ["train", "table1/coreecho", "--profile", "huge"],
     "unknown profile of runs": ["runs", "status", "--profile", "huge"],
     "set without a value": ["train", "table1/coreecho", "--set", "shared.epochs"],

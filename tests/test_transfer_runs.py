@@ -184,14 +184,14 @@ def test_names_of_runs_reach_every_fold():
     assert run == dataclasses.replace(PROBE, seed=1, fold=3)
     assert experiments.find_run("table5/finetune-k400").fold == 0
     assert experiments.find_run("pretext") == lineage.PRETEXT
-    unknown = ("table4/probe-coreecho/fold10", "table1/coreecho/fold1", "table4/clas", "table9/x", "table1/coreecho/")
+    unknown = ("table4/probe-coreecho/fold10", "table1/coreecho/fold1", "table4/vit", "table9/x", "table1/coreecho/")
     for name in unknown:
         with pytest.raises(SettingsError):
             experiments.find_run(name)
     runs_of_all = experiments.all_runs()
     assert all(experiments.find_run(name) == run for name, run in runs_of_all.items())
-    assert sum(run.dataset == "camus" for run in runs_of_all.values()) == 50
-    assert sum(run.dataset == "hmcqu" for run in runs_of_all.values()) == 30
+    assert sum(run.dataset == "camus" for run in runs_of_all.values()) == 60
+    assert sum(run.dataset == "hmcqu" for run in runs_of_all.values()) == 45
 
 
 def test_a_record_in_the_place_of_another_is_refused_by_name(line, place, tmp_path):
