@@ -60,7 +60,7 @@ out = Path(figures_dir) if figures_dir else project_root() / "figures"
 # process; on a GPU, all that tensors occupied. Where the literal version does only a share of the work and its time is
 # scaled up, its memory is that of the share.
 #
-# Goals were set before the measurements. One that was missed is shown as missed.
+# The goals are the bounds that this project holds each part to. One that is missed is shown as missed.
 
 # %% tags=["full-width", "nbval-check-output"]
 Markdown(
