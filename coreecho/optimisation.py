@@ -19,8 +19,8 @@ from coreecho.objectives import Objective
 from coreecho.settings import Recipe
 
 REMEDIES = (
-    "in this order: give --save-memory, --set shared.precision=bf16, a smaller --set shared.batch_size "
-    "(the last two make it another run), or use more GPUs (accelerate launch)"
+    "in this order: give --save-memory (UniFormer's blocks), use more GPUs (accelerate launch), or change the run: "
+    "--set shared.precision=bf16, then a smaller shared.batch_size (own.METHOD. or camus.finetune. for such recipes)"
 )
 """What to lower when a batch does not fit; the first alters no number."""
 

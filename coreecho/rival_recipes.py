@@ -65,7 +65,6 @@ _WALL = dataclasses.replace(
     weight_decay=0.0,
     schedule="constant",
     selection="last",
-    selection_clips=3,
 )
 PUBLISHED: dict[str, Recipe] = {
     "echocotr": dataclasses.replace(_STEPS, batch_size=25),

@@ -46,6 +46,14 @@ def whole(plan: Plan, name: str, objective: Callable[[Any], Objective], **others
     return Stage(name, objective, recipe.epochs, recipe.learning_rate, recipe.schedule, **given)
 
 
+def refined(
+    plan: Plan, name: str, objective: Callable[[Any], Objective], schedule: Schedule = "constant", **others: Any
+) -> Stage:
+    """The second of two stages, by the recipe's ``refine_`` fields, on one clip a video; ``others`` are fields."""
+    recipe = plan.recipe
+    return Stage(name, objective, recipe.refine_epochs, recipe.refine_learning_rate, schedule, **others)
+
+
 def rate_factor(schedule: Schedule, recipe: Recipe, step: int, steps: int, steps_per_epoch: int) -> float:
     """What the peak learning rate is multiplied by at a step (0-based) of ``steps`` in all."""
     if schedule == "constant":

@@ -11,7 +11,7 @@ from coreecho.baselines import SYSTEMS
 from coreecho.errors import SettingsError
 from coreecho.objectives import EndToEnd, HeadOnly, RankNContrast
 from coreecho.plan import Plan
-from coreecho.schedule import Stage, whole
+from coreecho.schedule import Stage, refined, whole
 
 
 def stages(plan: Plan) -> list[Stage]:
@@ -35,16 +35,7 @@ def _stage_one(plan: Plan) -> list[Stage]:
 
 def _both_stages(plan: Plan) -> list[Stage]:
     """Stage one, then the head alone on L1 (section 2.2)."""
-    recipe = plan.recipe
-    second = Stage(
-        "stage two",
-        lambda model: HeadOnly(model, F.l1_loss),
-        recipe.refine_epochs,
-        recipe.refine_learning_rate,
-        "constant",
-        frozen=True,
-    )
-    return [*_stage_one(plan), second]
+    return [*_stage_one(plan), refined(plan, "stage two", lambda model: HeadOnly(model, F.l1_loss), frozen=True)]
 
 
 def _l1(plan: Plan) -> list[Stage]:

@@ -118,6 +118,12 @@ def column_label(record: Record) -> str:
     return f"{record.data['label']}, {record.profile.name}"
 
 
+def made_on(records: Records) -> str:
+    """On which data, at which profile, the numbers of some records were made: a line above a table without them."""
+    labels = dict.fromkeys(column_label(record) for own in records.values() for record in own)
+    return f"All numbers: {'; '.join(labels) or NOT_RUN}."
+
+
 def comparison(records: Records, paper_records: Records | None = None) -> Table:
     """Table 1: every row of the paper, its published values, the paper profile's and this profile's.
 

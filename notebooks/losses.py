@@ -57,7 +57,7 @@ records = tables.filled(rows, scale, place, seeds)
 # fixed clips a video.
 
 # %% tags=["nbval-check-output", "full-width"]
-Markdown(tables.to_markdown(evidence.by_seed(records)))
+Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.by_seed(records))}")
 
 # %% [markdown]
 # ## CoReEcho against each
@@ -66,7 +66,7 @@ Markdown(tables.to_markdown(evidence.by_seed(records)))
 # CoReEcho, for R2 positive ones do; an interval that excludes 0 shows a difference on these data.
 
 # %% tags=["nbval-check-output", "full-width"]
-Markdown(tables.to_markdown(evidence.differences(records, "table1/coreecho")))
+Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.differences(records, 'table1/coreecho'))}")
 
 # %% [markdown]
 # What differs from the originals:
@@ -84,7 +84,11 @@ Markdown("\n".join(f"- {row.system}: {row.note}" for row in rows if row.note))
 # %% tags=["nbval-check-output"]
 (row,) = experiments.later()
 after = {name: own for name, own in tables.existing([row], profile, place, seeds).items() if own}
-here = tables.to_markdown(evidence.by_seed(after)) if after else f"{profile} profile: {tables.NOT_RUN}."
+here = (
+    f"{tables.made_on(after)}\n\n{tables.to_markdown(evidence.by_seed(after))}"
+    if after
+    else f"{profile} profile: {tables.NOT_RUN}."
+)
 Markdown(f"{row.system}, published on EchoNet-Dynamic: MAE {row.published['mae']:.2f}.\n\n{here}")
 
 # %% tags=["nbval-check-output"]

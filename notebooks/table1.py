@@ -88,7 +88,7 @@ Markdown("\n".join(f"- {note}" for note in table.notes))
 # ## Seed by seed
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(evidence.by_seed(records)))
+Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.by_seed(records))}")
 
 # %% [markdown]
 # ## UVT's two ways of sampling
@@ -98,9 +98,8 @@ Markdown(tables.to_markdown(evidence.by_seed(records)))
 
 # %% tags=["nbval-check-output"]
 ways = [row for row in [*experiments.table1(), *experiments.samplings()] if row.run.method.startswith("uvt")]
-Markdown(
-    tables.to_markdown(evidence.by_seed(tables.filled(ways, scale, place, seeds))) if copied else "Not trained here."
-)
+both = tables.filled(ways, scale, place, seeds) if copied else {}
+Markdown(f"{tables.made_on(both)}\n\n{tables.to_markdown(evidence.by_seed(both))}" if both else "Not trained here.")
 
 # %% [markdown]
 # ## The same recipe for all
@@ -112,7 +111,7 @@ Markdown(
 same = [row for row in experiments.same_recipe() if row.run.method in scale.own]
 if same:
     again = tables.filled(same, scale, place, seeds)
-    shown = tables.to_markdown(evidence.by_seed(again))
+    shown = f"{tables.made_on(again)}\n\n{tables.to_markdown(evidence.by_seed(again))}"
 else:
     shown = f"In the {profile} profile all rows share one recipe already."
 Markdown(shown)
@@ -124,7 +123,7 @@ Markdown(shown)
 # data; for MAE and RMSE negative values favour CoReEcho, for R2 positive ones do.
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(evidence.differences(records, "table1/coreecho")))
+Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.differences(records, 'table1/coreecho'))}")
 
 # %% [markdown]
 # ## Against the truth
@@ -134,7 +133,8 @@ Markdown(tables.to_markdown(evidence.differences(records, "table1/coreecho")))
 
 # %% tags=["nbval-check-output"]
 has_truth = scale.phantom is not None
-Markdown(tables.to_markdown(evidence.against_truth(records)) if has_truth else "Real data: no true EF is known.")
+truth = f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.against_truth(records))}" if has_truth else ""
+Markdown(truth or "Real data: no true EF is known.")
 
 # %% [markdown]
 # ## Predicted and listed EF

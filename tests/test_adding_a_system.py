@@ -55,8 +55,10 @@ def test_an_unknown_method_is_refused_with_those_that_exist():
     assert not set(METHODS) & set(SYSTEMS)
 
 
-def test_every_system_is_named_after_its_file_and_says_what_differs():
+def test_every_system_has_a_name_of_its_own_and_cites_a_paper_of_the_bibliography():
+    references = (PAGE.parents[1] / "references.bib").read_text(encoding="utf-8")
     for method, system in SYSTEMS.items():
-        assert (method, system.method) == (system.method, method)
-        assert system.title
-        assert system.reference
+        assert method == system.method
+        assert f"{{{system.reference}," in references
+    titles = [system.title for system in SYSTEMS.values()]
+    assert len(set(titles)) == len(titles)

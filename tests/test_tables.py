@@ -290,3 +290,8 @@ def test_rows_of_other_seeds_are_not_compared(tiny_records):
     first, second = tiny_records["table1/coreecho"]
     with pytest.raises(RecordError, match=r"a has seeds \[0\] and b has seeds \[1\]; run both in the same seeds"):
         evidence.verdict({"a": [first], "b": [second]}, "a", "b")
+
+
+def test_the_line_above_a_table_names_data_and_profile_once(tiny_records):
+    assert tables.made_on(tiny_records) == f"All numbers: {OURS}."
+    assert tables.made_on({"table1/coreecho": []}) == "All numbers: not yet run."

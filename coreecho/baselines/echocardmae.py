@@ -36,7 +36,7 @@ from coreecho.model import MEAN_EF, CoReEcho, LinearHead
 from coreecho.objectives import EndToEnd, Losses, Objective, flatten_views, gathered
 from coreecho.plan import Plan
 from coreecho.protocols import predict_clips, protocol_starts
-from coreecho.schedule import Stage, whole
+from coreecho.schedule import Stage, refined, whole
 from coreecho.settings import ClipSettings
 
 HIDDEN = 0.75
@@ -192,7 +192,7 @@ def network(plan: Plan) -> CoReEcho:
 
 def stages(plan: Plan) -> list[Stage]:
     """Pre-training by the recipe's first rate and epochs, fine-tuning by those of its second stage."""
-    recipe, starts = plan.recipe, random_starts(plan.clip, 2, plan.run.seed)
+    starts = random_starts(plan.clip, 2, plan.run.seed)
     masked = whole(
         plan,
         "masked",
@@ -201,13 +201,7 @@ def stages(plan: Plan) -> list[Stage]:
         items=lambda plan: MaskedClips(plan.train, plan, starts, _sector(plan)),
         validate=Reconstruction(),
     )
-    tuned = Stage(
-        "finetune",
-        lambda model: FineTune(model, F.l1_loss),
-        recipe.refine_epochs,
-        recipe.refine_learning_rate,
-        recipe.schedule,
-    )
+    tuned = refined(plan, "finetune", lambda model: FineTune(model, F.l1_loss), plan.recipe.schedule)
     return [masked, tuned]
 
 

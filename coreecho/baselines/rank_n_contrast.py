@@ -16,6 +16,7 @@ the best (the authors seem to take the last, which could not be verified), and i
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 from torch import nn
@@ -26,7 +27,7 @@ from coreecho.baselines.system import System
 from coreecho.model import MEAN_EF, CoReEcho, LinearHead, build_model
 from coreecho.objectives import HeadOnly, RankNContrast
 from coreecho.plan import Plan
-from coreecho.schedule import Stage, whole
+from coreecho.schedule import Stage, refined, whole
 from coreecho.uniformer import UniFormer
 
 TEMPERATURE = 2.0
@@ -60,16 +61,9 @@ def _load_k400(model: CoReEcho, path: Path) -> None:
 
 
 def _stages(plan: Plan) -> list[Stage]:
-    recipe = plan.recipe
-    second = Stage(
-        "linear head",
-        lambda model: NewLinearHead(model, _mean_label(plan)),
-        recipe.refine_epochs,
-        recipe.refine_learning_rate,
-        recipe.schedule,
-        frozen=True,
-    )
-    return [whole(plan, "encoder alone", lambda model: RankNContrast(model, TEMPERATURE)), second]
+    first = whole(plan, "encoder alone", lambda model: RankNContrast(model, TEMPERATURE))
+    head = partial(NewLinearHead, mean_label=_mean_label(plan))
+    return [first, refined(plan, "linear head", head, plan.recipe.schedule, frozen=True)]
 
 
 SYSTEM = System(

@@ -31,7 +31,7 @@ from coreecho.distributed import gather
 from coreecho.model import CoReEcho
 from coreecho.objectives import HeadOnly, Losses, RankNContrast, flatten_views, gathered
 from coreecho.plan import Plan
-from coreecho.schedule import Stage, whole
+from coreecho.schedule import Stage, refined, whole
 
 TEMPERATURE = 0.3
 """Of the cosine similarities."""
@@ -131,15 +131,7 @@ class SupReMix(RankNContrast):
 
 
 def _stages(plan: Plan) -> list[Stage]:
-    recipe = plan.recipe
-    second = Stage(
-        "stage two",
-        lambda model: HeadOnly(model, F.l1_loss),
-        recipe.refine_epochs,
-        recipe.refine_learning_rate,
-        "constant",
-        frozen=True,
-    )
+    second = refined(plan, "stage two", lambda model: HeadOnly(model, F.l1_loss), frozen=True)
     return [whole(plan, "mixup contrast", SupReMix), second]
 
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from coreecho.batches import Batch, Item
 from coreecho.bench.measure import Action, Sides, benchmark
-from coreecho.clips import Frames, StartRule, cut, random_starts
+from coreecho.bench.videos import decode_whole, write_noise
+from coreecho.clips import StartRule, cut, random_starts
 from coreecho.datasets import Dataset, Study
 from coreecho.feeding import Feed
 from coreecho.loading import ClipDataset, make_loader
@@ -59,7 +59,7 @@ class _WholeTwice(ClipDataset):
         epoch, index = key if isinstance(key, tuple) else (0, key)
         study = self.studies[index]
         starts = tuple(self.starts(study.id, FRAMES, epoch))
-        clips = np.stack([cut(_decoded(study.path), start, self.clip) for start in starts])  # (V, T, H, W, 3)
+        clips = np.stack([cut(decode_whole(study.path), start, self.clip) for start in starts])  # (V, T, H, W, 3)
         return Item(torch.from_numpy(clips.transpose(0, 4, 1, 2, 3).copy()), study.label, study.id, starts)
 
 
@@ -103,16 +103,6 @@ def _starts() -> StartRule:
     return random_starts(DEMO.clip, 2, 0)
 
 
-def _decoded(path: Path) -> Frames:
-    capture = cv2.VideoCapture(str(path))
-    frames: list[Frames] = []
-    while True:
-        more, frame = capture.read()
-        if not more:
-            return np.stack(frames)
-        frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
-
-
 @contextmanager
 def _folder(videos: int) -> Iterator[Dataset]:
     """A temporary folder of Motion-JPEG AVIs of smooth noise, as large as the demo's clips."""
@@ -121,10 +111,6 @@ def _folder(videos: int) -> Iterator[Dataset]:
         studies = []
         for number in range(videos):
             path = Path(name) / f"SYN{number}.avi"
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50.0, (size, size))
-            for _ in range(FRAMES):
-                coarse = rng.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8)
-                writer.write(cv2.resize(coarse, (size, size)))
-            writer.release()
+            write_noise(path, FRAMES, size, rng)
             studies.append(Study(id=path.stem, path=path, label=40.0 + number % 30, split="train"))
         yield Dataset(name="bench", root=Path(name), studies=tuple(studies))

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -18,10 +17,11 @@ from torch.optim import Optimizer
 
 from coreecho.batches import Batch
 from coreecho.bench.measure import Action, Sides, benchmark
+from coreecho.bench.videos import write_noise
 from coreecho.datasets import Study
 from coreecho.frozen import FrozenClips
 from coreecho.loading import ClipDataset, EpochSampler
-from coreecho.model import build_model
+from coreecho.model import build_model, with_channels_last
 from coreecho.objectives import HeadOnly
 from coreecho.profiles import get_profile
 from coreecho.protocols import predict_clips
@@ -68,7 +68,7 @@ def _probing(train: ClipDataset, val: ClipDataset, epochs: int, *, keep: bool) -
     profile = get_profile("demo")
     torch.manual_seed(0)
     fresh = build_model(profile.encoder, profile.camus.probe, 55.0, clip=train.clip)
-    fresh = fresh.to(memory_format=torch.channels_last_3d)
+    fresh = with_channels_last(fresh)
 
     def action() -> tuple[list[float], pd.DataFrame]:
         model = copy.deepcopy(fresh)
@@ -113,10 +113,6 @@ def _studies(count: int) -> Iterator[list[Study]]:
         studies = []
         for index in range(count):
             path = Path(folder) / f"{index}.avi"
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50.0, (SIDE, SIDE))
-            for _ in range(FRAMES):
-                coarse = rng.integers(0, 256, (SIDE // 4, SIDE // 4, 3), dtype=np.uint8)
-                writer.write(cv2.resize(coarse, (SIDE, SIDE)))
-            writer.release()
+            write_noise(path, FRAMES, SIDE, rng)
             studies.append(Study(id=path.stem, path=path, label=30.0 + index % 40, split="train"))
         yield studies

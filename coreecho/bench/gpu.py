@@ -21,7 +21,7 @@ from coreecho.clips import normalise
 from coreecho.flops import TRAINING, module_flops, peak, utilisation
 from coreecho.losses import rnc_loss
 from coreecho.machine import Machine
-from coreecho.model import CoReEcho, MLPHead
+from coreecho.model import CoReEcho, MLPHead, with_channels_last
 from coreecho.objectives import RankNContrast
 from coreecho.optimisation import Optimisation, make_accelerator
 from coreecho.settings import ClipSettings, EncoderSettings, Recipe
@@ -147,7 +147,7 @@ def _pair(encoder: EncoderSettings, device: str) -> tuple[CoReEcho, CoReEcho]:
     torch.manual_seed(0)
     own = CoReEcho(UniFormer(encoder, num_classes=0), MLPHead(encoder.widths[-1]))
     plain = copy.deepcopy(own)
-    return plain.to(device), own.to(device).to(memory_format=torch.channels_last_3d)
+    return plain.to(device), with_channels_last(own.to(device))
 
 
 def _plain_embed(model: CoReEcho, x: torch.Tensor) -> torch.Tensor:

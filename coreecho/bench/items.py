@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from coreecho.bench.measure import Action, Sides, benchmark
+from coreecho.bench.videos import decode_whole, write_noise
 from coreecho.clips import Frames, cut, random_starts
 from coreecho.datasets import Dataset, Study
 from coreecho.loading import ClipDataset
@@ -53,7 +53,7 @@ def _literal(study: Study, frames: int) -> Action:
     starts = random_starts(clip, 2, 0)
 
     def action() -> Frames:
-        return np.stack([cut(_decode_whole(study.path), start, clip) for start in starts(VIDEO, frames, 0)])
+        return np.stack([cut(decode_whole(study.path), start, clip) for start in starts(VIDEO, frames, 0)])
 
     return action  # (V, T, H, W, 3)
 
@@ -64,25 +64,10 @@ def _ours(study: Study) -> Action:
     return lambda: data[(0, 0)].clips  # (V, 3, T, H, W)
 
 
-def _decode_whole(path: Path) -> Frames:
-    capture = cv2.VideoCapture(str(path))
-    frames: list[Frames] = []
-    while True:
-        more, frame = capture.read()
-        if not more:
-            return np.stack(frames)
-        frames.append(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8))
-
-
 @contextmanager
 def _study(frames: int) -> Iterator[Study]:
     """A temporary Motion-JPEG AVI of smooth noise, 112 x 112 as EchoNet-Dynamic's."""
-    rng, size = np.random.default_rng(0), ClipSettings().size
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{VIDEO}.avi"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 50.0, (size, size))
-        for _ in range(frames):
-            coarse = rng.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8)
-            writer.write(cv2.resize(coarse, (size, size)))
-        writer.release()
+        write_noise(path, frames, ClipSettings().size, np.random.default_rng(0))
         yield Study(id=VIDEO, path=path, label=55.0, split="train")

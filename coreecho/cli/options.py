@@ -37,7 +37,9 @@ def add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="(default: auto)")
     parser.add_argument("--workers", type=_count, default=0, help="loader processes (default: 0)")
     parser.add_argument("--compile", action="store_true", help="compile the encoder: worth its minute on a GPU")
-    parser.add_argument("--save-memory", action="store_true", help="slower, in less memory: for small GPUs")
+    parser.add_argument(
+        "--save-memory", action="store_true", help="slower, in less memory: for small GPUs (UniFormer only)"
+    )
     parser.add_argument("--skip-bad", action="store_true", help="leave unusable rows of the list file out")
     add_list_options(parser)
     parser.add_argument("--pack", type=Path, help="packed store of the data (default: DIR/pack or DIR.pack, if any)")
