@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,53 @@ from matplotlib.figure import Figure
 
 from coreecho.files import replace_file
 
-# Okabe and Ito's palette.
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"
+# Okabe and Ito's palette, without its yellow, which is too light for a line on white.
+BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, BLACK = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#E69F00",
+    "#000000",
+)
+GREY = "#777777"
 SALIENCY = "viridis"
 """Colour map of Grad-CAM: even steps of lightness, told apart without red and green (the paper used JET)."""
 STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "coreecho"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one system is drawn in every figure: by colour, and in grey by marker and line."""
+
+    colour: str
+    marker: str
+    line: str
+
+
+LOOKS = {
+    "CoReEcho": Look(BLUE, "o", "-"),
+    "EchoCoTr": Look(ORANGE, "s", "--"),
+    "AdaCon": Look(GREEN, "^", "-."),
+    "EchoNet-Dynamic": Look(PURPLE, "D", ":"),
+    "UVT": Look(SKY, "v", "--"),
+    "EchoGraphs": Look(AMBER, "P", "-."),
+    "L1 end to end": Look(BLACK, "X", ":"),
+    "Rank-N-Contrast": Look(SKY, "<", "-"),
+    "SupReMix": Look(PURPLE, ">", "--"),
+    "ConR": Look(AMBER, "d", "-."),
+    "RankSim": Look(GREEN, "p", ":"),
+    "Ordinal Entropy": Look(ORANGE, "h", "-"),
+    "EchoCardMAE": Look(BLACK, "*", "--"),
+}
+"""By the name before the first comma of a row's title: protocols and recipes of one system look alike."""
+OTHER = Look(GREY, "o", "-")
+
+
+def look(system: str) -> Look:
+    """How a system is drawn, given its name or the title of one of its rows."""
+    return LOOKS.get(system.split(",")[0], OTHER)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
