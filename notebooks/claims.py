@@ -14,10 +14,14 @@
 # %% [markdown]
 # # Which claims hold?
 #
-# One row for each claim of the paper: the numbers that it prints, and what became of the claim here, one column for each
-# profile. The columns demo and gpu are made on the [phantom](../book/phantom.md), a synthetic heart: a verdict in them is
-# a verdict on the phantom and says nothing about patients. The column paper is made on EchoNet-Dynamic, CAMUS and HMC-QU,
-# and reads "not yet run" until the runs exist. Nothing is trained for this page; it reads the records of the others.
+# - **Shows**: a verdict on each claim of the paper.
+# - **Takes**: about half a minute from the committed records; nothing is trained.
+#
+# One row for each claim of the paper: the numbers that it prints, and what became of the claim here, one column for
+# each profile. The columns demo and gpu are made on the [phantom](../book/phantom.md), a synthetic heart: a verdict in
+# them is a verdict on the phantom and says nothing about patients. The column paper is made on EchoNet-Dynamic, CAMUS
+# and HMC-QU, and reads "not yet run" until the runs exist. Nothing is trained for this page; it reads the records of
+# the others.
 #
 # ## The rule
 #
@@ -26,13 +30,14 @@
 # - a claim **holds** when the 95 % interval of the difference excludes 0 in its direction and all seeds agree;
 # - it **does not hold** when the interval excludes 0 the other way;
 # - else it is **undecided**;
-# - it is **not yet run** until every run that it rests on has its record: no verdict is taken from fewer seeds or folds.
+# - it is **not yet run** until every run that it rests on has its record: no verdict is taken from fewer seeds or
+#   folds.
 #
-# Differences are paired over patients, averaged over seeds, and turned so that a positive one favours the claim, for errors
-# as well. Where a claim names several rivals it has to hold against each, and the table shows the comparison that decides.
-# Two claims are measured in their own way: that the second stage *steadies* the result by the ratio of two standard
-# deviations over seeds, whose interval has to exclude 1, and the time of inference by the interval that holds 95 % of the
-# timed passes. With one seed, as on CAMUS and HMC-QU, all seeds agree by themselves.
+# Differences are paired over patients, averaged over seeds, and turned so that a positive one favours the claim, for
+# errors as well. Where a claim names several rivals it has to hold against each, and the table shows the comparison
+# that decides. Two claims are measured in their own way: that the second stage *steadies* the result by the ratio of
+# two standard deviations over seeds, whose interval has to exclude 1, and the time of inference by the interval that
+# holds 95 % of the timed passes. With one seed, as on CAMUS and HMC-QU, all seeds agree by themselves.
 #
 # The published numbers are put to a like test where the paper gives standard deviations: "inside noise" stands where
 # Welch's 95 % interval of the difference in R2 (three runs a row) reaches over 0.
@@ -44,7 +49,7 @@ figures_dir = ""
 seeds = [0, 1, 2]
 transfer_seeds = [0]
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 from pathlib import Path
 
@@ -73,8 +78,8 @@ table.write(out, "claims")
 Markdown(table.markdown())
 
 # %% [markdown]
-# The same as numbers, with the keys of the runs behind each verdict: {download}`claims.csv <../figures/claims.csv>`. Each
-# key has its line on the page [Provenance](provenance.ipynb).
+# The same as numbers, with the keys of the runs behind each verdict: {download}`claims.csv <../figures/claims.csv>`.
+# Each key has its line on the page [Provenance](provenance.ipynb).
 #
 # ## Claim by claim
 #

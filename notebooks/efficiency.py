@@ -14,10 +14,14 @@
 # %% [markdown]
 # # Efficiency: training time and milliseconds per clip
 #
-# The paper trains CoReEcho in 4 hours and needs 5.95 ± 0.14 ms for a clip, on an RTX 4090. It says neither how many clips
-# were in a pass, nor at which precision, nor whether decoding counts, nor whether the hours include validation. Here a
-# pass is encoder and head in float32 on clips that lie on the device: 50 untimed passes, then 200 timed ones; one clip
-# gives the latency, a batch the throughput. On a GPU, CUDA events take the time.
+# - **Rebuilds**: the paper's section on efficiency.
+# - **Takes**: seconds from the committed measurements; `coreecho bench --efficiency demo` takes them again in about a
+#   minute.
+#
+# The paper trains CoReEcho in 4 hours and needs 5.95 ± 0.14 ms for a clip, on an RTX 4090. It says neither how many
+# clips were in a pass, nor at which precision, nor whether decoding counts, nor whether the hours include validation.
+# Here a pass is encoder and head in float32 on clips that lie on the device: 50 untimed passes, then 200 timed ones;
+# one clip gives the latency, a batch the throughput. On a GPU, CUDA events take the time.
 #
 # The numbers are read from measurements that were kept beside the records; nothing is timed while this page is built.
 # Speed depends on the network and the device, not on the data; the demo profile's network is narrower than the paper's,
@@ -28,7 +32,7 @@ profile = "demo"
 runs_dir = ""
 seeds = [0, 1, 2]
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
@@ -54,9 +58,9 @@ Markdown(tables.to_markdown(efficiency.speed_table(scales, place.runs_dir)))
 # %% [markdown]
 # ## Training time
 #
-# Wall time of all epochs as the records hold it, with validation after each epoch and without it. It depends on what else
-# the machine had to do, and the phantom has fewer and shorter videos than EchoNet-Dynamic: these minutes say what the
-# tables of this book cost, not what the paper's training would.
+# Wall time of all epochs as the records hold it, with validation after each epoch and without it. It depends on what
+# else the machine had to do, and the phantom has fewer and shorter videos than EchoNet-Dynamic: these minutes say what
+# the tables of this book cost, not what the paper's training would.
 
 # %% tags=["nbval-check-output"]
 Markdown(tables.to_markdown(efficiency.training_table(tables.existing(experiments.table1(), profile, place, seeds))))

@@ -14,17 +14,20 @@
 # %% [markdown]
 # # Figure 3: where the networks look
 #
-# Rebuilds Figure 3 of the paper and the Grad-CAM figures of its supplement, for EchoCoTr beside CoReEcho, and measures
-# what the paper reads from them: that CoReEcho looks more at the left ventricle. The paper shows samples; here every test
-# video of every seed is measured against the outlined ventricle. With the `demo` profile the data are the
-# [phantom](../book/phantom.md), and nothing on this page is a result on hearts. Committed records are shown without
-# training; with `profile="paper"` and a `data_root` the same cells run on the real data sets.
+# - **Rebuilds**: Figure 3 of the paper and the Grad-CAM figures of its supplement, measured on every test video.
+# - **Takes**: half a minute from the committed records and maps; with weights at hand some minutes more; without them
+#   as long as the training of Tables 1, 4 and 5.
+#
+# The figures are drawn for EchoCoTr beside CoReEcho, and what the paper reads from them is measured: that CoReEcho
+# looks more at the left ventricle. The paper shows samples; here every test video of every seed is measured against the
+# outlined ventricle. With the `demo` profile the data are the [phantom](../book/phantom.md), and nothing on this page
+# is a result on hearts. With `profile="paper"` and a `data_root` the same cells run on the real data sets.
 #
 # The maps show what raises the predicted EF (or the logit of an infarction), from the encoder's last feature map, whose
 # cells are drawn where they lie. They are coarse: that map has 3 x 3 cells in the paper's clips of 112 x 112 pixels and
 # 2 x 2 in the demo's of 32 x 32, where a cell is as wide as the ventricle. Each map is scaled once over its clip. The
-# clip is the first that shows both traced frames of a video, or comes nearest to them; the ventricle is outlined in white
-# in the frames that have an outline.
+# clip is the first that shows both traced frames of a video, or comes nearest to them; the ventricle is outlined in
+# white in the frames that have an outline.
 
 # %% tags=["parameters", "hide-input"]
 profile = "demo"
@@ -35,7 +38,7 @@ device = "auto"
 seeds = [0, 1, 2]
 transfer_seeds = [0]
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 from pathlib import Path
 
@@ -100,8 +103,8 @@ grid("echonet", "figure3_last_seed", which=-1)
 # %% [markdown]
 # ## CAMUS
 #
-# The models are the probing ones, as in the paper: a new head on a frozen encoder. The videos are chosen by the same rule
-# from the test set of the first fold. Every frame is outlined.
+# The models are the probing ones, as in the paper: a new head on a frozen encoder. The videos are chosen by the same
+# rule from the test set of the first fold. Every frame is outlined.
 
 # %% tags=["full-width"] mystnb={"image": {"alt": "Four CAMUS half cycles, one a row, under maps of what raises the predicted ejection fraction, probed from EchoCoTr on the left and from CoReEcho on the right; the ventricle is outlined in every frame."}, "figure": {"caption": "CAMUS, probing models: what raises the predicted EF.", "name": "fig-figure3-camus"}}
 grid("camus", "figure3_camus")
@@ -109,8 +112,8 @@ grid("camus", "figure3_camus")
 # %% [markdown]
 # ## HMC-QU
 #
-# Two echos without and two with an infarction, the first by name of the first fold's test set. The outline is that of the
-# wall and what it encloses.
+# Two echos without and two with an infarction, the first by name of the first fold's test set. The outline is that of
+# the wall and what it encloses.
 
 # %% tags=["full-width"] mystnb={"image": {"alt": "Four HMC-QU cardiac cycles, two without and two with an infarction, under maps of what raises the logit of an infarction, probed from EchoCoTr on the left and from CoReEcho on the right."}, "figure": {"caption": "HMC-QU, probing models: what raises the logit of an infarction.", "name": "fig-figure3-hmcqu"}}
 grid("hmcqu", "figure3_hmcqu", task="mi")
@@ -118,15 +121,15 @@ grid("hmcqu", "figure3_hmcqu", task="mi")
 # %% [markdown]
 # ## Does CoReEcho look more at the ventricle?
 #
-# Measured in every test video (for CAMUS and HMC-QU of all folds): the share of a map's mass that lies inside the outlined
-# ventricle, in the frames with an outline; whether the map's maximum lies inside it (where several pixels share the
-# maximum, each counts its part); and the share of mass outside the ultrasound sector, where there is nothing to see. An
-# even map, one without any preference, would have the shares of the column of that name. Empty maps, where no place of
-# the clip moves the prediction in that direction, have no share and are counted.
+# Measured in every test video (for CAMUS and HMC-QU of all folds): the share of a map's mass that lies inside the
+# outlined ventricle, in the frames with an outline; whether the map's maximum lies inside it (where several pixels
+# share the maximum, each counts its part); and the share of mass outside the ultrasound sector, where there is nothing
+# to see. An even map, one without any preference, would have the shares of the column of that name. Empty maps, where
+# no place of the clip moves the prediction in that direction, have no share and are counted.
 #
-# The claim holds when the 95 % interval of the difference in mass inside the ventricle, paired over videos, lies above 0
-# and all seeds agree; it does not hold when the interval lies below 0; else it is undecided. The maps of what raises the
-# EF decide, as they are those that the paper shows.
+# The claim holds when the 95 % interval of the difference in mass inside the ventricle, paired over videos, lies above
+# 0 and all seeds agree; it does not hold when the interval lies below 0; else it is undecided. The maps of what raises
+# the EF decide, as they are those that the paper shows.
 
 # %%
 measured = {

@@ -14,12 +14,15 @@
 # %% [markdown]
 # # Other losses, and what came after
 #
-# A table that the paper does not have. It holds everything fixed but the loss: the same encoder, initial weights,
-# clips, augmentation and schedule, trained by L1, by squared error, by the paper's loss and by its
-# [rivals](../book/systems/rival_losses.md), three seeds each. Below it stands the system with the lowest published error known to
-# us, which is [later than the paper](../book/systems/echocardmae.md). With the `demo` profile the data are the
-# [phantom](../book/phantom.md), and nothing here is a result on hearts; a run takes about two minutes on two CPU
-# cores. Committed records are shown without training.
+# - **Shows**: a table that the paper does not have: the same encoder, other losses.
+# - **Takes**: seconds from the committed records; about an hour of training on two CPU cores without them (demo
+#   profile, three seeds).
+#
+# Everything is held fixed but the loss: the same encoder, initial weights, clips, augmentation and schedule, trained by
+# L1, by squared error, by the paper's loss and by its [rivals](../book/systems/rival_losses.md), three seeds each.
+# Below it stands the system with the lowest published error known to us, which is [later than the
+# paper](../book/systems/echocardmae.md). With the `demo` profile the data are the [phantom](../book/phantom.md), and
+# nothing here is a result on hearts.
 
 # %% tags=["parameters", "hide-input"]
 profile = "demo"
@@ -29,18 +32,22 @@ figures_dir = ""
 device = "auto"
 seeds = [0, 1, 2]
 
-# %%
+# %% tags=["hide-input"]
 import warnings
+from dataclasses import replace
+from pathlib import Path
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
-from IPython.display import Markdown
+from IPython.display import SVG, Markdown
 
-from coreecho import evidence, experiments, tables, trace
+from coreecho import evidence, experiments, figures, tables, trace
+from coreecho.files import project_root
 from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
 
 place = notebook_place(data_root, runs_dir, device)
+out = Path(figures_dir) if figures_dir else project_root() / "figures"
 scale = get_profile(profile)
 rows = experiments.losses()
 
@@ -53,17 +60,22 @@ records = tables.filled(rows, scale, place, seeds)
 # %% [markdown]
 # ## The same encoder, other losses
 #
-# Every seed's MAE and RMSE in EF points and R2 in percent over the test videos, with mean and sample standard deviation; three
-# fixed clips a video.
+# Every seed's MAE and RMSE in EF points and R2 in percent over the test videos, with mean and sample standard
+# deviation; three fixed clips a video.
 
 # %% tags=["nbval-check-output", "full-width"]
 Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.by_seed(records))}")
 
+# %% mystnb={"image": {"alt": "One line for each loss: R2 as a filled point with its 95 % interval and small marks for seeds; the intervals of all losses overlap. The values are those of the table above."}, "figure": {"caption": "R2 by loss; the title names data and profile. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-losses"}}
+here = tables.ablation([replace(row, published={}) for row in rows], records).numbers
+figures.save(figures.table_intervals(here, "R2 (%)"), out, "losses")
+SVG(out / "losses.svg")
+
 # %% [markdown]
 # ## CoReEcho against each
 #
-# Differences are paired over patients and averaged over seeds, with 95 % intervals. For MAE and RMSE negative values favour
-# CoReEcho, for R2 positive ones do; an interval that excludes 0 shows a difference on these data.
+# Differences are paired over patients and averaged over seeds, with 95 % intervals. For MAE and RMSE negative values
+# favour CoReEcho, for R2 positive ones do; an interval that excludes 0 shows a difference on these data.
 
 # %% tags=["nbval-check-output", "full-width"]
 Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.differences(records, 'table1/coreecho'))}")
@@ -77,9 +89,9 @@ Markdown("\n".join(f"- {row.system}: {row.note}" for row in rows if row.note))
 # %% [markdown]
 # ## After the paper
 #
-# Masked video modelling without labels on the training videos, then fine-tuning, scored by five evenly spaced clips. It is
-# trained on request (`coreecho train later/echocardmae/seed0 --profile gpu`), since its pre-training takes a GPU: the
-# narrow twin, with an hour's budget on two cores, [learns next to nothing](../book/systems/echocardmae.md).
+# Masked video modelling without labels on the training videos, then fine-tuning, scored by five evenly spaced clips. It
+# is trained on request (`coreecho train later/echocardmae/seed0 --profile gpu`), since its pre-training takes a GPU:
+# the narrow twin, with an hour's budget on two cores, [learns next to nothing](../book/systems/echocardmae.md).
 
 # %% tags=["nbval-check-output"]
 (row,) = experiments.later()

@@ -14,13 +14,16 @@
 # %% [markdown]
 # # One echo file, from disk to EF
 #
+# - **Shows**: one echo file followed from disk to EF.
+# - **Takes**: some seconds on one CPU core, with the committed checkpoint.
+#
 # Follows one clip through `predict`: what is in the file, what the network gets to see of it, what comes out. The clip
-# is a real one, `examples_ybr_color.dcm`, which comes with the package pydicom (MIT licence) as a test file: DICOM, JPEG
-# compressed in YBR colours, with a tool bar and letters burned into the picture.
+# is a real one, `examples_ybr_color.dcm`, which comes with the package pydicom (MIT licence) as a test file: DICOM,
+# JPEG compressed in YBR colours, with a tool bar and letters burned into the picture.
 #
 # **The EF printed here means nothing.** The committed checkpoint was trained on the [phantom](../book/phantom.md), at
-# 32 x 32 pixels, and has never seen a patient; nobody published an EF for this clip either, and the file does not say which view it shows.
-# What the page shows is the way from a file to a number. It takes some seconds on one CPU core.
+# 32 x 32 pixels, and has never seen a patient; nobody published an EF for this clip either, and the file does not say
+# which view it shows. What the page shows is the way from a file to a number.
 #
 # A file of your own: `coreecho notebook own_file -p file=/full/path/CLIP -p checkpoint=/full/path/CKPT`.
 
@@ -29,7 +32,7 @@ file = ""
 checkpoint = ""
 figures_dir = ""
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 from pathlib import Path
 
@@ -52,8 +55,8 @@ out = Path(figures_dir) if figures_dir else project_root() / "figures"
 # %% [markdown]
 # ## What is in the file
 #
-# The reader is chosen by the file's first bytes. Of a DICOM file only the tags that describe picture, time and region are
-# ever parsed: names, dates and numbers of patients stay in the file.
+# The reader is chosen by the file's first bytes. Of a DICOM file only the tags that describe picture, time and region
+# are ever parsed: names, dates and numbers of patients stay in the file.
 
 # %% tags=["nbval-check-output"]
 video = read_video(path)
@@ -92,9 +95,9 @@ Markdown(tables.to_markdown(pd.DataFrame([*rows, {"clip": "mean", "EF (%)": f"{r
 # %% [markdown]
 # ## What the network sees
 #
-# The same moments three times: as recorded, with the sector cut out, and as the first clip that goes into the network. The
-# letters in the corner, the tool bar and the marker beside the sector are gone in the second row; so is the motionless
-# bright part within the sector, which might be letters.
+# The same moments three times: as recorded, with the sector cut out, and as the first clip that goes into the network.
+# The letters in the corner, the tool bar and the marker beside the sector are gone in the second row; so is the
+# motionless bright part within the sector, which might be letters.
 
 # %% mystnb={"image": {"alt": "Three rows of four frames of an echocardiogram. Top: as recorded, with letters and a tool bar around the sector. Middle: the sector alone on black. Bottom: the same at 32 by 32 pixels."}, "figure": {"caption": "A real clip as recorded (top), with the sector found and all else blacked out (middle), and at the demo network's size (bottom).", "name": "fig-own-file"}}
 sector = crop_to_fan(video).frames
@@ -116,8 +119,8 @@ Image(out / "own_file.png")
 # %% [markdown]
 # ## Where it looks
 #
-# Grad-CAM of the first clip: what raises its EF, at the coarse grid of the demo network. The last frames are black because
-# the recording is shorter than a clip. This is the picture that `coreecho predict --figure` writes.
+# Grad-CAM of the first clip: what raises its EF, at the coarse grid of the demo network. The last frames are black
+# because the recording is shorter than a clip. This is the picture that `coreecho predict --figure` writes.
 
 # %% mystnb={"image": {"alt": "Top: eight frames of the first clip at 32 by 32 pixels. Middle: the same with the Grad-CAM map over them. Bottom: the EF of each clip against its start, and their mean."}, "figure": {"caption": "Frames of the first clip, Grad-CAM over them, and the EF of every clip. The checkpoint was trained on the phantom: neither map nor EF says anything of this heart.", "name": "fig-own-file-prediction"}}
 figures.save_png(figures.prediction(result), out / "own_file_prediction.png")

@@ -14,14 +14,17 @@
 # %% [markdown]
 # # The phantom in pictures
 #
+# - **Shows**: the contact sheet of the phantom, and a check of its labels.
+# - **Takes**: half a minute on one CPU core, without data or records.
+#
 # Draws the contact sheet of the [phantom](../book/phantom.md) and checks its labels: eight small studies are made on
-# the spot, 1,400 labels are drawn without rendering. Takes half a minute on one CPU core and needs no data.
+# the spot, 1,400 labels are drawn without rendering.
 
 # %% tags=["parameters", "hide-input"]
 figures_dir = ""
 studies = 8
 
-# %%
+# %% tags=["hide-input"]
 import dataclasses
 import tempfile
 import warnings
@@ -29,7 +32,7 @@ from pathlib import Path
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
-from IPython.display import Image, Markdown
+from IPython.display import SVG, Image, Markdown
 
 from coreecho import figures, phantom, tables
 from coreecho.files import project_root
@@ -70,4 +73,4 @@ Markdown(tables.to_markdown(phantom.describe_labels(labels)))
 # %% mystnb={"image": {"alt": "Left: listed against true ejection fraction of 1,400 phantom videos, scattered about the diagonal by a few points. Right: histogram of the listed ejection fraction with a peak near 60 and a left tail."}, "figure": {"caption": "Labels of the demo phantom: the reader's EF against the true one, and its distribution.", "name": "fig-phantom-labels"}}
 plot = figures.label_scatter(labels)
 figures.save(plot, out, "phantom_labels")
-Image(out / "phantom_labels.png")
+SVG(out / "phantom_labels.svg")

@@ -14,19 +14,22 @@
 # %% [markdown]
 # # Provenance: the run behind every number
 #
-# Every record that fills a row of a table, and those that others start from. A record is listed once, under the first
-# table that it fills; "Fills" names all its rows. The folder of a run lies under `runs/PROFILE/` and holds its settings,
-# the loss of every epoch and the prediction of every test clip; the eight digits at its end are its key. Figures are made
-# from the same records.
+# - **Shows**: the list of the runs behind every number.
+# - **Takes**: seconds; it reads the committed records.
 #
-# "Data fingerprint" is the start of a SHA-256 over the data set's files, for a phantom over the settings that it is made
-# from. "+ changes" after a commit means that the checkout had changes that were not committed.
+# Every record that fills a row of a table, and those that others start from. A record is listed once, under the first
+# table that it fills; "Fills" names all its rows. The folder of a run lies under `runs/PROFILE/` and holds its
+# settings, the loss of every epoch and the prediction of every test clip; the eight digits at its end are its key.
+# Figures are made from the same records.
+#
+# "Data fingerprint" is the start of a SHA-256 over the data set's files, for a phantom over the settings that it is
+# made from. "+ changes" after a commit means that the checkout had changes that were not committed.
 
 # %% tags=["parameters", "hide-input"]
 runs_dir = ""
 seeds = [0, 1, 2]
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here

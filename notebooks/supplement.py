@@ -14,23 +14,27 @@
 # %% [markdown]
 # # Supplementary Tables 1 and 2: inputs and training
 #
-# The two tables of settings in the paper's supplement, as printed and as the profiles have them. Our lines are made from
-# the settings that runs are trained with, by the calls that training itself makes, so they cannot drift from the code. In
-# the demo and gpu profiles each column shows what is done to the phantom that stands in for the data set named above it.
+# - **Rebuilds**: Supplementary Tables 1 and 2 of the paper: inputs and training settings.
+# - **Takes**: seconds; nothing is read but the settings.
+#
+# The two tables of settings in the paper's supplement, as printed and as the profiles have them. Our lines are made
+# from the settings that runs are trained with, by the calls that training itself makes, so they cannot drift from the
+# code. In the demo and gpu profiles each column shows what is done to the phantom that stands in for the data set named
+# above it.
 
 # %% tags=["parameters", "hide-input"]
 profile = "demo"
 figures_dir = ""
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 from pathlib import Path
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
-from IPython.display import Markdown
+from IPython.display import SVG, Markdown
 
-from coreecho import supplement, tables
+from coreecho import figures, supplement, tables
 from coreecho.files import project_root
 from coreecho.profiles import PAPER, get_profile
 
@@ -50,8 +54,8 @@ Markdown(tables.to_markdown(inputs))
 #
 # ## Supplementary Table 2: training
 #
-# The printed table has one column for EchoNet-Dynamic, with 25 epochs for stage one and 5 for stage two; ours has one for
-# each stage. Its row "Step LR" gives no step size; "–" stands under HMC-QU.
+# The printed table has one column for EchoNet-Dynamic, with 25 epochs for stage one and 5 for stage two; ours has one
+# for each stage. Its row "Step LR" gives no step size; "–" stands under HMC-QU.
 
 # %% tags=["nbval-check-output"]
 training = supplement.training_table(scales)
@@ -60,11 +64,16 @@ Markdown(tables.to_markdown(training))
 
 # %% [markdown]
 # The same table as a file: {download}`supplement2.csv <../figures/supplement2.csv>`.
-#
+
+# %% mystnb={"image": {"alt": "Learning rate against epoch on a logarithmic scale, one panel a data set: EchoNet-Dynamic's stage one drops once to a tenth and stage two goes on at a constant rate; CAMUS's two trainings drop once; HMC-QU's stay constant."}, "figure": {"caption": "Learning rates of the paper profile. EchoNet-Dynamic's second stage follows its first.", "name": "fig-learning-rates"}}
+figures.save(figures.learning_rates(PAPER), out, "learning_rates")
+SVG(out / "learning_rates.svg")
+
+# %% [markdown]
 # ## Where the paper profile differs from print
 #
-# Every printed value is compared with the paper profile's; a test fails when a difference is not explained here. What the
-# paper leaves open is listed under [Choices](../book/choices.md).
+# Every printed value is compared with the paper profile's; a test fails when a difference is not explained here. What
+# the paper leaves open is listed under [Choices](../book/choices.md).
 
 # %% tags=["nbval-check-output"]
 Markdown(tables.to_markdown(supplement.deviation_table(PAPER)))

@@ -14,20 +14,25 @@
 # %% [markdown]
 # # Table 1: EchoNet-Dynamic, comparison with the state of the art
 #
-# Rebuilds Table 1 of the paper: six systems with their published scores, and beside them what they reach when they
-# are trained here, on one test list and by one harness. The three that the paper itself trained (AdaCon, EchoCoTr,
-# CoReEcho) have three seeds each; the rows that it copied from their papers have one. With the `demo` profile the
-# data are the [phantom](../book/phantom.md), a synthetic ventricle; training the three takes about a quarter of an
-# hour on two CPU cores, and the copied rows as long again. The columns say so, and nothing in them is a result on hearts. Committed records are shown without
-# training. With `profile="paper"` and a `data_root` the same cells train on EchoNet-Dynamic.
+# - **Rebuilds**: Table 1 of the paper: six systems, published and trained here, on one test list and by one harness.
+# - **Takes**: seconds from the committed records; without them, on two CPU cores (demo profile), about 5 minutes for a
+#   seed of the three systems that the paper trained, and 40 for everything shown here.
 #
-# In the demo and gpu profiles the paper's three rows share encoder, head, recipe and initialisation (*pretext* weights, learned
-# from the motions of textured shapes, in the place of Kinetics-400) and differ in loss and views alone: AdaCon regresses with its adaptive contrastive loss on two crops of one clip, EchoCoTr
-# minimises the squared error of one clip, CoReEcho ranks two clips and then refines its head. In the paper profile each
-# system has its own published recipe and the Kinetics-400 weights. The copied rows have networks of their own: as published in
-# the paper profile, narrow twins from random weights elsewhere ([EchoNet-Dynamic](../book/systems/ouyang.md),
-# [UVT](../book/systems/uvt.md), [EchoGraphs](../book/systems/echographs.md)). A twin says how a method behaves, not how good
-# the published system is.
+# Each system stands with its published scores and, beside them, with what it reaches when it is trained here. The three
+# that the paper itself trained (AdaCon, EchoCoTr, CoReEcho) have three seeds each; the rows that it copied from their
+# papers have one. With the `demo` profile the data are the [phantom](../book/phantom.md), a synthetic ventricle: the
+# columns say so, and nothing in them is a result on hearts. With `profile="paper"` and a `data_root` the same cells
+# train on EchoNet-Dynamic.
+#
+# In the demo and gpu profiles the paper's three rows share encoder, head, recipe and initialisation (*pretext* weights,
+# learned from the motions of textured shapes, in the place of Kinetics-400) and differ in loss and views alone: AdaCon
+# regresses with its adaptive contrastive loss on two crops of one clip, EchoCoTr minimises the squared error of one
+# clip, CoReEcho ranks two clips and then refines its head. In the paper profile each system has its own published
+# recipe and the Kinetics-400 weights.
+#
+# The copied rows have networks of their own: as published in the paper profile, narrow twins from random weights
+# elsewhere ([EchoNet-Dynamic](../book/systems/ouyang.md), [UVT](../book/systems/uvt.md),
+# [EchoGraphs](../book/systems/echographs.md)). A twin says how a method behaves, not how good the published system is.
 
 # %% tags=["parameters", "hide-input"]
 profile = "demo"
@@ -38,13 +43,13 @@ device = "auto"
 seeds = [0, 1, 2]
 copied = True
 
-# %%
+# %% tags=["hide-input"]
 import warnings
 from pathlib import Path
 
 warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
 
-from IPython.display import Image, Markdown
+from IPython.display import SVG, Markdown
 
 from coreecho import evidence, experiments, figures, tables, trace
 from coreecho.files import project_root
@@ -75,6 +80,10 @@ table = tables.comparison(records, paper_records)
 table.write(out, "table1")
 Markdown(table.markdown())
 
+# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-table1"}}
+figures.save(figures.table_intervals(table.numbers, "R2 (%)"), out, "table1")
+SVG(out / "table1.svg")
+
 # %% [markdown]
 # The numbers behind the table, published and ours, with every seed: {download}`table1.csv <../figures/table1.csv>`.
 
@@ -93,8 +102,8 @@ Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.by_seed(rec
 # %% [markdown]
 # ## UVT's two ways of sampling
 #
-# UVT trains on clips with a beat in the middle of other frames, or on a beat played forth and back. The printed rows do not say
-# which they are; the table above has the first.
+# UVT trains on clips with a beat in the middle of other frames, or on a beat played forth and back. The printed rows do
+# not say which they are; the table above has the first.
 
 # %% tags=["nbval-check-output"]
 ways = [row for row in [*experiments.table1(), *experiments.samplings()] if row.run.method.startswith("uvt")]
@@ -104,8 +113,8 @@ Markdown(f"{tables.made_on(both)}\n\n{tables.to_markdown(evidence.by_seed(both))
 # %% [markdown]
 # ## The same recipe for all
 #
-# Systems with recipes of their own differ in more than their idea. Where a profile has such recipes, the rivals are trained
-# once more by CoReEcho's.
+# Systems with recipes of their own differ in more than their idea. Where a profile has such recipes, the rivals are
+# trained once more by CoReEcho's.
 
 # %% tags=["nbval-check-output"]
 same = [row for row in experiments.same_recipe() if row.run.method in scale.own]
@@ -142,7 +151,7 @@ Markdown(truth or "Real data: no true EF is known.")
 # %% mystnb={"image": {"alt": "Scatter plots of predicted against listed ejection fraction, one for each row of the table; the points follow the diagonal."}, "figure": {"caption": "Predicted against listed EF of every test video, mean over seeds where there are several. The columns of the table above name profile and data.", "name": "fig-table1-scatter"}}
 figure = figures.predicted_against_listed(records)
 figures.save(figure, out, "table1_scatter")
-Image(out / "table1_scatter.png")
+SVG(out / "table1_scatter.svg")
 
 # %% [markdown]
 # ## The runs behind it

@@ -27,7 +27,7 @@ def test_predictions_are_drawn_against_labels_with_units_and_a_legend(tiny_recor
     assert {panel.get_xlabel() for panel in figure.axes} == {"listed EF (%)"}
     assert first.get_ylabel() == "predicted EF (%)"
     assert legend(last) == ["equal", "test video"]
-    assert [panel.get_title() for panel in figure.axes] == ["CoReEcho (2 seeds)", "EchoCoTr (1 seed)"]
+    assert [panel.get_title() for panel in figure.axes] == ["CoReEcho (2\xa0seeds)", "EchoCoTr (1\xa0seed)"]
     assert "phantom, tiny" in words(figure)
     for panel, own in zip(figure.axes, shown.values(), strict=True):
         (points,) = panel.collections

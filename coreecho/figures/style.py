@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Look:
 
 LOOKS = {
     "CoReEcho": Look(BLUE, "o", "-"),
+    "L1 + L_1st": Look(BLUE, "o", "-"),
     "EchoCoTr": Look(ORANGE, "s", "--"),
     "AdaCon": Look(GREEN, "^", "-."),
     "EchoNet-Dynamic": Look(PURPLE, "D", ":"),
@@ -51,13 +53,16 @@ LOOKS = {
     "Ordinal Entropy": Look(ORANGE, "h", "-"),
     "EchoCardMAE": Look(BLACK, "*", "--"),
 }
-"""By the name before the first comma of a row's title: protocols and recipes of one system look alike."""
+"""By name: a system's protocols and recipes look alike, and so does what starts from its encoder."""
 OTHER = Look(GREY, "o", "-")
 
 
 def look(system: str) -> Look:
-    """How a system is drawn, given its name or the title of one of its rows."""
-    return LOOKS.get(system.split(",")[0], OTHER)
+    """How a system is drawn, given its name, the title of one of its rows, or of a row that starts from it."""
+    for name, known in LOOKS.items():
+        if re.match(rf"{re.escape(name)}(,|$)|.* from {re.escape(name)}$", system):
+            return known
+    return OTHER
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
