@@ -71,3 +71,27 @@ def test_table_cells_hold_numbers_of_the_phantom_under_its_name():
     assert "phantom, demo: MAE" in header
     assert REPRODUCED in header
     assert re.search(r"\d\.\d+ \[\d\.\d+, \d\.\d+\]", main), "no interval in the table"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_opens_with_what_it_is_for_and_how_long_it_takes(name):
+    notebook = nbformat.read(notebooks.folder() / f"{name}.ipynb", as_version=4)
+    opening = notebook.cells[0].source
+    assert re.match(r"# \S", opening), "no title"
+    assert re.search(r"^- \*\*(Rebuilds|Shows)\*\*: \w", opening, flags=re.MULTILINE)
+    assert re.search(r"^- \*\*Takes\*\*: .*(second|minute|hour)", opening, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_and_imports_are_folded(name):
+    plain = [cell for cell in code_cells(name) if "hide-input" not in cell.metadata.get("tags", [])]
+    assert not [cell for cell in plain if "parameters" in cell.metadata.get("tags", [])]
+    assert not [cell for cell in plain if re.search(r"^(import|from) ", cell.source, flags=re.MULTILINE)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_printed_on_the_way(name):
+    outputs = [output for cell in code_cells(name) for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "stream"]
+    shown = [set(output.get("data", {})) for output in outputs]
+    assert all(kinds & {"text/markdown", "text/html", "image/png", "image/svg+xml"} for kinds in shown)
