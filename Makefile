@@ -1,6 +1,7 @@
 # make demo     train Table 1 on the phantom with one seed, and compare with the committed records (about 5 minutes)
 # make test     unit tests with coverage, and every notebook against its committed outputs
 # make lint     ruff, mypy, file checks                make book       the Jupyter Book, without a network
+# make pdf      the book as one PDF (needs Chromium)
 # make table1   Table 1 from the committed records     make notebooks  every notebook, executed and normalised
 # make runs     train what is missing (PROFILE=demo|gpu|paper)         make bench      speed and memory
 # make clean    remove what make made, but the environment and data    make test-long  the slow tests too
@@ -31,7 +32,7 @@ export MPLBACKEND := agg
 export HF_HUB_OFFLINE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-slurm lint book notebooks table1 runs bench clean
+.PHONY: help install demo test test-long test-slurm lint book pdf notebooks table1 runs bench clean
 
 help:
 	@sed -n '/^# make/s/^# //p' Makefile
@@ -58,11 +59,12 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 demo: $(INSTALLED)
 	$(BIN)/coreecho demo
 
-test: $(INSTALLED)
+# The book is built first, since a browser looks at it (tests/browser; skipped, with the reason, where there is none).
+test: $(INSTALLED) book
 	$(BIN)/pytest -n auto --dist loadfile --cov tests $(PYTEST_ARGS)
 	$(NBVAL)
 
-test-long: $(INSTALLED)
+test-long: $(INSTALLED) book
 	$(BIN)/pytest -m "slow or not slow" -n auto --dist loadfile --cov tests $(PYTEST_ARGS)
 	$(NBVAL)
 
@@ -78,6 +80,10 @@ lint: $(INSTALLED)
 book: $(INSTALLED)
 	$(BIN)/jupyter-book build . --path-output $(BOOK) -W -n --keep-going
 	$(BIN)/python .ci/check_book.py $(BOOK)/_build/html
+
+pdf: $(INSTALLED)
+	$(BIN)/jupyter-book build . --path-output $(BOOK)-print --builder singlehtml -W -n --keep-going
+	$(BIN)/python .ci/print_book.py $(BOOK)-print/_build/singlehtml $(BOOK)/coreecho.pdf
 
 notebooks: $(INSTALLED)
 	@for source in $(NOTEBOOKS); do $(BIN)/coreecho notebook "$$(basename "$$source" .py)" --refresh; done

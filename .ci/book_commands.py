@@ -15,19 +15,13 @@ PAGE = Path("book/commands.md")
 
 
 def main() -> None:
-    import argparse
-
     from coreecho.cli import build_parser
 
-    def find(words: list[str]) -> argparse.ArgumentParser:
-        parser = build_parser()
-        for word in words:
-            (group,) = (each for each in parser._actions if isinstance(each, argparse._SubParsersAction))
-            parser = group.choices[word]
-        return parser
-
     def filled(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{find(match[2].split()).format_help().rstrip()}\n```"
+        parser = build_parser()
+        for word in match[2].split():
+            parser = parser.commands()[word]
+        return f"{match[1]}\n{parser.format_help().rstrip()}\n```"
 
     text = PAGE.read_text(encoding="utf-8")
     block = r"(\$ coreecho([a-z ]*) --help)\n.*?```"

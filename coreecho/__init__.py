@@ -3,15 +3,40 @@
 >>> from coreecho import Run, predict, rnc_loss, uniformer_small
 >>> Run(method="coreecho", seed=1).slug
 'echonet-coreecho-seed1'
+
+A name is imported when it is first asked for, so that ``coreecho --help`` does not wait for PyTorch.
 """
 
-from coreecho.hub import register_with_timm
-from coreecho.inference import predict
-from coreecho.losses import rnc_loss
-from coreecho.model import CoReEcho
-from coreecho.settings import Run
-from coreecho.uniformer import uniformer_small
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from coreecho.timm_entry import register_with_timm
+
+if TYPE_CHECKING:
+    from coreecho.inference import predict
+    from coreecho.losses import rnc_loss
+    from coreecho.model import CoReEcho
+    from coreecho.settings import Run
+    from coreecho.uniformer import uniformer_small
 
 register_with_timm()
 __version__ = "0.1.0"
 __all__ = ["CoReEcho", "Run", "__version__", "predict", "rnc_loss", "uniformer_small"]
+_HOMES = {
+    "CoReEcho": "model",
+    "Run": "settings",
+    "predict": "inference",
+    "rnc_loss": "losses",
+    "uniformer_small": "uniformer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"coreecho.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

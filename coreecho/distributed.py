@@ -23,6 +23,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from coreecho import progress
+
 T = TypeVar("T")
 
 
@@ -43,7 +45,7 @@ def is_main() -> bool:
 
 def silent() -> Literal[True] | None:
     """What tqdm's ``disable`` takes: hidden in all processes but the main one, and there unless in a terminal."""
-    return None if is_main() else True
+    return progress.silent(is_main())
 
 
 def barrier() -> None:

@@ -57,7 +57,8 @@ def tally(numbers: pd.DataFrame) -> list[str]:
     for profile, own in numbers.groupby("profile", sort=False):
         counts = own["verdict"].value_counts()
         told = [f"{word} {counts[word]}" for word in ("holds", "does not hold", "undecided", NOT_RUN) if word in counts]
-        place = "Paper profile (patients' data, but for timing)" if profile == "paper" else f"Phantom ({profile} profile)"
+        hearts = "Paper profile (patients' data, but for timing)"
+        place = hearts if profile == "paper" else f"Phantom ({profile} profile)"
         if set(counts.index) != {NOT_RUN} or profile == "paper":
             lines.append(f"{place}, {len(own)} claims: {', '.join(told)}.")
     return lines
@@ -99,7 +100,7 @@ def clip(place: Place, profile: str = "demo") -> str:
         raise RecordError(f"{SYSTEM} has no record of profile {profile!r}; `coreecho train {SYSTEM}/seed0` makes one")
     first, video = records[SYSTEM][0], typical(records)
     grid = moving.saliency_grids(first, place)[video]
-    listed = first.predictions("first").set_index("video").loc[video, "label"]
+    listed = first.predictions("first").groupby("video")["label"].first()[video]
     told = f"listed EF {listed:.0f}\N{NO-BREAK SPACE}%, CoReEcho says {grid.prediction:.0f}\N{NO-BREAK SPACE}%"
     player = moving.element(
         moving.clip_frames(first, place)[video],

@@ -13,9 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from coreecho.errors import CoReEchoError, SettingsError
 from coreecho.files import project_root
 from coreecho.profiles import get_profile
+from coreecho.progress import silent
 
 
 def folder() -> Path:
@@ -97,7 +100,14 @@ def execute(name: str, parameters: dict[str, Any], out: Path | None = None) -> P
     out = out or project_root() / "build" / f"{name}.ipynb"
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
-        papermill.execute_notebook(str(source(name)), str(out), parameters, kernel_name="python3", cwd=str(folder()))
+        papermill.execute_notebook(
+            str(source(name)),
+            str(out),
+            parameters,
+            kernel_name="python3",
+            cwd=str(folder()),
+            progress_bar={"desc": name, "disable": silent()},
+        )
     except papermill.PapermillExecutionError as error:
         raise CoReEchoError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
     return out
@@ -125,7 +135,10 @@ def refresh(name: str) -> Path:
         cell["id"] = f"{name}-{number:02d}"
     place = {"metadata": {"path": folder()}}
     try:
-        NotebookClient(notebook, kernel_name="python3", record_timing=False, resources=place).execute()
+        with tqdm(total=len(notebook.cells), desc=name, unit="cell", leave=False, disable=silent()) as bar:
+            options: dict[str, Any] = {"record_timing": False, "resources": place}
+            options["on_cell_complete"] = lambda **_: bar.update()
+            NotebookClient(notebook, kernel_name="python3", **options).execute()
     except CellExecutionError as error:
         raise CoReEchoError(f"notebook {name}: {error.ename}: {error.evalue}") from None
     notebook.metadata = nbformat.from_dict(

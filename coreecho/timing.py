@@ -14,8 +14,10 @@ from typing import Literal
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from coreecho.batches import Batch
+from coreecho.distributed import silent
 from coreecho.errors import SettingsError
 from coreecho.machine import Machine
 from coreecho.model import CoReEcho, with_channels_last
@@ -181,7 +183,7 @@ def _check(batch: int, warmup: int, timed: int) -> None:
 
 
 def _timing(action: Callable[[], object], device: torch.device, batch: int, warmup: int, timed: int) -> Timing:
-    for _ in range(warmup):
+    for _ in tqdm(range(warmup), f"{batch} clips, warm-up", leave=False, disable=silent()):
         action()
     times = _cuda_times(action, timed) if device.type == "cuda" else _clock_times(action, timed)
     each = [milliseconds / batch for milliseconds in times]
@@ -190,7 +192,7 @@ def _timing(action: Callable[[], object], device: torch.device, batch: int, warm
 
 def _clock_times(action: Callable[[], object], timed: int) -> list[float]:
     times = []
-    for _ in range(timed):
+    for _ in tqdm(range(timed), "timed", leave=False, disable=silent()):
         began = time.perf_counter()
         action()
         times.append(1e3 * (time.perf_counter() - began))

@@ -11,7 +11,8 @@ from safetensors import safe_open
 
 from coreecho import CoReEcho, checkpoints
 from coreecho.errors import CheckpointError, SettingsError
-from coreecho.hub import CARD_FILE, CONFIG_FILE, register_with_timm
+from coreecho.hub import CARD_FILE, CONFIG_FILE
+from coreecho.timm_entry import register_with_timm
 from coreecho.uniformer import UniFormer, uniformer_small
 from coreecho.weightfiles import fit
 

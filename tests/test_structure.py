@@ -14,15 +14,17 @@ PACKAGE = ROOT / "coreecho"
 # Data moves one way: a module imports only those named before it.
 # fmt: off
 ORDER = [
-    "errors", "distributed", "pause", "memory", "phantom_settings", "settings", "settings_text", "rival_recipes",
-    "profiles", "lineage", "files", "phantom", "datasets", "video", "echofiles", "study_video", "datacheck", "clips",
-    "sequences", "batches", "loading", "feeding", "layers", "uniformer", "model", "flops", "machine", "weightfiles",
-    "checkpoints", "encoders", "hub", "losses", "objectives", "plan", "schedule", "protocols", "baselines", "stages",
-    "place", "initial", "frozen", "trainstate", "optimisation", "stage_data", "trainer", "resampling", "evaluation",
-    "verdicts", "provenance", "records", "ledger", "forecast", "scoring", "runs", "rows", "echonet_rows",
-    "transfer_rows", "experiments", "cells", "supplement", "timing", "efficiency", "workload", "layout", "hours",
-    "embedding", "explain", "appendix", "tables", "evidence", "continuity", "focus", "transfer", "spread", "trace",
-    "claims", "inference", "figures", "notebooks", "demo", "bench", "cli",
+    "errors", "progress", "distributed", "pause", "memory", "phantom_settings", "settings", "settings_text",
+    "rival_recipes", "profiles", "lineage", "files", "phantom", "datasets", "video", "echofiles", "study_video",
+    "datacheck", "clips", "sequences", "batches", "loading", "feeding", "layers", "uniformer", "model", "flops",
+    "anatomy", "machine", "weightfiles", "checkpoints", "encoders", "hub", "timm_entry", "losses", "ranking",
+    "objectives", "plan", "schedule", "protocols", "baselines", "stages", "place", "initial", "frozen",
+    "trainstate", "optimisation", "stage_data", "trainer", "resampling", "evaluation", "verdicts", "provenance",
+    "records", "ledger", "forecast", "scoring", "runs", "rows", "echonet_rows", "transfer_rows", "experiments",
+    "cells", "supplement", "timing", "efficiency", "workload", "layout", "hours", "embedding", "explain",
+    "appendix", "moving", "tables", "evidence", "front", "continuity", "stopgradient", "focus", "transfer",
+    "spread", "trace", "curves", "clinical", "claims", "inference", "figures", "explorer", "notebooks", "demo",
+    "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}

@@ -1,54 +1,54 @@
-"""The command line: ``coreecho data | train | runs | notebook | demo | predict | bench``.
+"""The command line: ``coreecho data | train | runs | notebook | demo | predict | bench | completion``.
 
 Exit status 0: done; 2: something that the user can mend, said in a line or two on stderr; 130: interrupted; 143: ended
 by SIGTERM, with everything saved. With ``--json`` one JSON document is all that stdout gets.
+
+A command imports what it computes with only when it runs: help and completion need no PyTorch.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
-from typing import NoReturn
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 
-from coreecho import __version__
-from coreecho.cli import bench, data, demo, notebook, predict, runs, train
+from coreecho import __version__, progress
+from coreecho.cli import bench, completion, data, demo, notebook, predict, runs, train
+from coreecho.cli.parser import Parser, add_quiet
 from coreecho.errors import CoReEchoError
 
-COMMANDS = (data, train, runs, notebook, demo, predict, bench)
+COMMANDS = (data, train, runs, notebook, demo, predict, bench, completion)
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without repeating the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """Exits with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The parser of all commands; each command's module adds its own."""
-    parser = _Parser(prog="coreecho", description="The reproducible companion of the CoReEcho paper.")
+    parser = Parser(prog="coreecho", description="The reproducible companion of the CoReEcho paper.")
     parser.add_argument("--version", action="version", version=f"coreecho {__version__}")
+    parser.show_examples(
+        ("coreecho demo", "train Table 1 on the phantom in minutes, beside the committed records"),
+        ("coreecho predict clip.dcm --checkpoint checkpoints/phantom-demo.safetensors", "the EF of a clip"),
+        ("coreecho runs status --profile gpu", "which runs of the tables are done"),
+        ("coreecho train --help", "the options of a command"),
+    )
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add_parser(commands)
+    add_quiet(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
-    arguments = build_parser().parse_args(argv)
+    arguments = build_parser().parse_args(sys.argv[1:] if argv is None else argv)
     # Of the processes that `accelerate launch` starts, the first one speaks for all.
     first = os.environ.get("RANK", "0") == "0"
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("coreecho").setLevel(logging.INFO if first else logging.WARNING)
+    logging.getLogger("coreecho").setLevel(logging.INFO if first and not arguments.quiet else logging.WARNING)
     try:
-        with nullcontext() if first else redirect_stdout(io.StringIO()):
+        with progress.quiet(arguments.quiet), _above_bars(), nullcontext() if first else redirect_stdout(io.StringIO()):
             status: int = arguments.run(arguments)
     except CoReEchoError as error:
         print(f"coreecho {arguments.command}: {error}", file=sys.stderr)
@@ -57,3 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"coreecho {arguments.command}: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     return status
+
+
+def _above_bars() -> AbstractContextManager[None]:
+    """Messages on a terminal go above the bars that are there, not through them."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    return logging_redirect_tqdm()

@@ -6,32 +6,43 @@ import argparse
 from pathlib import Path
 
 from coreecho import notebooks
-from coreecho.cli.options import Commands
+from coreecho.cli.options import Commands, completes
+from coreecho.cli.suggest import require
 from coreecho.errors import SettingsError
 
 
 def add_parser(commands: Commands) -> None:
     """Adds the command."""
     parser = commands.add_parser("notebook", help="run a notebook with papermill, such as table1")
-    parser.add_argument("name", metavar="NAME")
+    completes(parser.add_argument("name", metavar="NAME", help="table1, figure3, speed, ..."), "notebook")
     parser.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="a notebook parameter"
     )
-    parser.add_argument("--out", type=Path, help="executed notebook (default: build/NAME.ipynb of the project)")
+    out = parser.add_argument("--out", type=Path, help="executed notebook (default: build/NAME.ipynb of the project)")
+    completes(out, "file")
     parser.add_argument(
         "--refresh",
         action="store_true",
         help="rewrite the committed NAME.ipynb from NAME.py, with its own defaults, for a commit",
     )
+    parser.show_examples(
+        ("coreecho notebook table1", "from the committed records, into build/table1.ipynb"),
+        ("coreecho notebook table1 -p profile=paper -p data_root=DIR --out out.ipynb", "from runs on the data in DIR"),
+        ("coreecho notebook table1 -p 'seeds=[0]'", "one seed only"),
+    )
     parser.set_defaults(run=_notebook)
 
 
 def _notebook(arguments: argparse.Namespace) -> int:
+    name: str = arguments.name
+    require("notebook", name, notebooks.names())
     if arguments.refresh:
         if arguments.parameter or arguments.out:
             raise SettingsError("--refresh runs a notebook with its own defaults, in place: give no -p and no --out")
-        print(notebooks.refresh(arguments.name))
+        print(notebooks.refresh(name))
         return 0
-    parameters = notebooks.parse_parameters(arguments.name, arguments.parameter)
-    print(notebooks.execute(arguments.name, parameters, arguments.out))
+    for key in (assignment.partition("=")[0] for assignment in arguments.parameter):
+        require(f"parameter of notebook {name}", key, notebooks.defaults(name))
+    parameters = notebooks.parse_parameters(name, arguments.parameter)
+    print(notebooks.execute(name, parameters, arguments.out))
     return 0

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from coreecho import ledger, runs
-from coreecho.cli.options import Commands, add_place, add_profile, place_of, profile_of
+from coreecho.cli.options import Commands, add_place, add_profile, completes, metrics_of, place_of, profile_of
+from coreecho.cli.suggest import guess
+from coreecho.cli.tables import columns, table
 from coreecho.errors import SettingsError
-from coreecho.experiments import all_runs, find_run
 from coreecho.files import default_runs_dir
 from coreecho.lineage import parent, with_ancestors
-from coreecho.place import Place, load_data
-from coreecho.records import RECORD, list_records, run_key
 from coreecho.settings import Profile, Run
+
+if TYPE_CHECKING:
+    from coreecho.place import Place
+
+EXAMPLES = {
+    "list": (
+        ("coreecho runs list", "the demo's committed records; columns are shortened to fit the terminal"),
+        ("coreecho runs list --profile paper --runs-dir DIR", "those of your own runs"),
+        ("coreecho runs list --json", "for a program"),
+    ),
+    "status": (
+        ("coreecho runs status", "all runs of the demo"),
+        ("coreecho runs status table4 --profile paper --data-root DIR", "one table's"),
+        ("coreecho runs status 'table1/*/seed0' --profile gpu", "the first seed of each row"),
+    ),
+    "plan": (
+        ("coreecho runs plan table4", "what Table 4 needs, and from which runs it starts"),
+        ("coreecho runs plan --profile gpu --json", "what the grid is made from"),
+    ),
+    "fill": (
+        ("coreecho runs fill table4", "what is missing of one table"),
+        ("coreecho runs fill 'table1/*/seed0' --profile gpu", "some of them; stop it and start it again at any time"),
+        ("coreecho runs fill --profile paper --data-root DIR --workers 4", "everything, on the data in DIR"),
+    ),
+}
 
 
 def add_parser(commands: Commands) -> None:
@@ -31,37 +54,41 @@ def add_parser(commands: Commands) -> None:
     ):
         sub = actions.add_parser(name, help=text)
         if name != "list":
-            sub.add_argument(
+            only = sub.add_argument(
                 "only", nargs="*", metavar="RUN", help="only these, such as table4, 'table1/*/seed0' (default: all)"
             )
+            completes(only, "runs")
         add_profile(sub)
         add_place(sub)
         if name != "fill":
             sub.add_argument("--json", action="store_true", help="one JSON document on stdout")
+        sub.show_examples(*EXAMPLES[name])
         sub.set_defaults(run=action)
 
 
 def _list(arguments: argparse.Namespace) -> int:
     profile = profile_of(arguments)
+    from coreecho.records import list_records
+
     records = list_records(arguments.runs_dir or default_runs_dir(), profile.name)
     rows = [
         {
             "run": record.folder.name,
             "data": record.data["label"],
             "device": record.provenance["device"],
-            **{
-                name: round(value, 4)
-                for name, value in record.metrics[record.profile.protocol_of(record.run)].items()
-                if name in ("mae", "rmse", "r2", "accuracy")
-            },
+            "protocol": protocol,
+            **{name: round(value, 4) for name, value in metrics.items() if name in ("mae", "rmse", "r2", "accuracy")},
         }
         for record in records
+        for protocol, metrics in metrics_of(record).items()
     ]
-    return _show(rows, arguments.json, f"no records of profile {profile.name!r}")
+    return _show(rows, arguments.json, f"no records of profile {profile.name!r}", spare=("device",))
 
 
 def _status(arguments: argparse.Namespace) -> int:
     profile, place = profile_of(arguments), place_of(arguments)
+    from coreecho import ledger
+
     rows: list[dict[str, object]] = []
     for name, run in _chosen(arguments.only).items():
         record = ledger.find(run, profile, place)
@@ -73,6 +100,8 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def _fill(arguments: argparse.Namespace) -> int:
     profile = profile_of(arguments)
+    from coreecho import runs
+
     records = runs.ensure(list(_chosen(arguments.only).values()), profile, place_of(arguments))
     print(f"{len(records)} records of profile {profile.name!r}")
     return 0
@@ -81,6 +110,8 @@ def _fill(arguments: argparse.Namespace) -> int:
 def _plan(arguments: argparse.Namespace) -> int:
     """What a workflow engine needs: a run that fills several cells once, and what missing runs start from."""
     profile, place = profile_of(arguments), place_of(arguments)
+    from coreecho import ledger
+
     wanted = dict.fromkeys(_chosen(arguments.only).values())
     missing = [run for run in wanted if ledger.find(run, profile, place) is None]
     line = with_ancestors(missing, profile)
@@ -112,9 +143,15 @@ class _Paths:
 
     def record(self, run: Run) -> str:
         """The path of the record, relative if the records' folder was given so."""
+        from coreecho import ledger
+        from coreecho.records import RECORD
+
         return str(ledger.folder_of(run, self.profile, self.place, self._key(run)) / RECORD)
 
     def _key(self, run: Run) -> str:
+        from coreecho import ledger
+        from coreecho.records import run_key
+
         known = ledger.known_key(run, self.profile)
         if known is not None:
             return known
@@ -125,6 +162,8 @@ class _Paths:
         return run_key(run, self.profile, self._fingerprint(run), "" if above is None else self._key(above))
 
     def _fingerprint(self, run: Run) -> str:
+        from coreecho.place import load_data
+
         part = run.dataset, run.fold
         if part not in self._fingerprints:
             self._fingerprints[part] = str(load_data(run, self.profile, self.place)[1]["fingerprint"])
@@ -133,6 +172,8 @@ class _Paths:
 
 def _names() -> dict[Run, str]:
     """The first name of every run, and of the one that stands in for Kinetics-400."""
+    from coreecho.experiments import all_runs, find_run
+
     return {find_run("pretext"): "pretext"} | {run: name for name, run in reversed(all_runs().items())}
 
 
@@ -142,6 +183,8 @@ def _chosen(only: list[str]) -> dict[str, Run]:
     Raises:
         SettingsError: a pattern matches no run.
     """
+    from coreecho.experiments import TABLES, all_runs, find_run
+
     known = all_runs()
     if not only:
         return known
@@ -153,14 +196,18 @@ def _chosen(only: list[str]) -> dict[str, Run]:
         if not found and pattern == "pretext":
             found = {pattern: find_run(pattern)}
         if not found:
-            raise SettingsError(f"no run is called {pattern!r}; `coreecho runs status` lists those that there are")
+            rows = dict.fromkeys(name.rpartition("/seed")[0] for name in known)
+            raise SettingsError(
+                f"no run is called {pattern!r}; {guess(pattern, [*TABLES, *rows, *known])}"
+                "`coreecho runs status` lists those that there are"
+            )
         chosen |= found
     return chosen
 
 
-def _show(rows: list[dict[str, object]], as_json: bool, nothing: str) -> int:
+def _show(rows: Sequence[dict[str, object]], as_json: bool, nothing: str, spare: Sequence[str] = ()) -> int:
     if as_json:
         print(json.dumps(rows, indent=1))
     else:
-        print(pd.DataFrame(rows).to_string(index=False) if rows else nothing)
+        print(table(rows, columns(), spare) if rows else nothing)
     return 0

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from coreecho.datacheck.report import SHOWN, Report
 from coreecho.datasets import Study
 from coreecho.errors import DataError
+from coreecho.progress import silent
 from coreecho.settings import ClipSettings
 from coreecho.study_video import read_mask, read_study
 from coreecho.video import Video, read_video
@@ -63,7 +64,7 @@ def _each(items: Sequence[T], look: Callable[[T], _Look]) -> list[_Look]:
             return _Look(getattr(item, "name", ""), problems=(str(error),))
 
     with ThreadPoolExecutor(max(1, min(16, os.cpu_count() or 1))) as pool:
-        return list(tqdm(pool.map(safe, items), total=len(items), desc="decode", unit="video", disable=None))
+        return list(tqdm(pool.map(safe, items), total=len(items), desc="decode", unit="video", disable=silent()))
 
 
 def _looked(name: str, video: Video, problems: tuple[str, ...] = ()) -> _Look:

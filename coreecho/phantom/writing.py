@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from coreecho.errors import DataError
+from coreecho.progress import silent
 from coreecho.settings_text import to_dict
 
 MARKER_FILE = "phantom.json"
@@ -99,7 +100,7 @@ def spread(job: Callable[[int], T], count: int, *, workers: int | None, progress
     """``job(0)`` to ``job(count - 1)`` in order, from ``workers`` processes (none: as many as there are processors)."""
     with _mapping(min(workers or _processors(), count)) as each:
         made = each(job, range(count))
-        return list(tqdm(made, total=count, desc="phantom", unit=unit, disable=None if progress else True))
+        return list(tqdm(made, total=count, desc="phantom", unit=unit, disable=silent(progress)))
 
 
 def _processors() -> int:

@@ -17,9 +17,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from coreecho.datasets import Study
 from coreecho.errors import DataError, SettingsError
+from coreecho.progress import silent
 from coreecho.settings_text import from_dict
 from coreecho.video.base import Frames
 
@@ -162,7 +164,7 @@ class Pack:
                 f"{self.folder}: the pack is stale: {len(absent)} of {len(studies)} videos are not in it "
                 f"({', '.join(absent[:3])}{', …' if len(absent) > 3 else ''}); {REMEDY}"
             )
-        for study in studies:
+        for study in tqdm(studies, "comparing files", unit="file", leave=False, disable=silent(contents)):
             entry = self.entry(study.id)
             try:
                 same = study.path.stat().st_size == entry.source_bytes
@@ -179,7 +181,7 @@ class Pack:
             DataError: the bytes of a video were changed; the message names it.
         """
         self._checked.clear()
-        for name in self:
+        for name in tqdm(self, "comparing checksums", unit="video", leave=False, disable=silent()):
             self.stored(name)
         return len(self)
 

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from coreecho.datasets import Dataset, Study
 from coreecho.errors import DataError
+from coreecho.progress import silent
 from coreecho.settings_text import to_dict
 from coreecho.video.base import Frames, Video
 from coreecho.video.pack import DATA_FILE, FORMAT, INDEX_FILE, Entry, Index, Pack, cached_pack, open_pack, source_crc
@@ -117,7 +118,7 @@ def _fill(data: Dataset, folder: Path, *, progress: bool) -> None:
     with (folder / DATA_FILE).open("wb") as file:
         videos = _decoded(data.studies)
         for study, video, crc in tqdm(
-            videos, total=len(data.studies), desc="packing", unit="video", disable=None if progress else True
+            videos, total=len(data.studies), desc="packing", unit="video", disable=silent(progress)
         ):
             entries.append(_append(file, study, video, crc))
         file.flush()
