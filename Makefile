@@ -1,5 +1,5 @@
 # make demo     train Table 1 on the phantom with one seed, and compare with the committed records (about 5 minutes)
-# make test     unit tests with coverage, and every notebook against its committed outputs
+# make test     unit tests with coverage, every notebook against its committed outputs, the book in a browser
 # make lint     ruff, mypy, file checks                make book       the Jupyter Book, without a network
 # make pdf      the book as one PDF (needs Chromium)
 # make table1   Table 1 from the committed records     make notebooks  every notebook, executed and normalised
