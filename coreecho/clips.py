@@ -2,6 +2,7 @@
 
 Items are uint8; normalisation happens per batch on the device. Where a clip starts and how it is cropped is a function
 of (seed, epoch, video, view) alone, so that neither the order of videos nor the number of loader workers matters.
+Padding is black before normalisation (CoReEcho), or grey: exactly 0 after it, where a clip's window leaves its video.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ MEAN = (0.12741163, 0.1279413, 0.12912785)
 SD = (0.19557191, 0.19562256, 0.1965878)
 """The standard deviations that belong to `MEAN`."""
 GREY = tuple(round(255 * mean) for mean in MEAN)
-"""The nearest byte to the mean: what padding "grey" fills with (off by 0.2 levels at most)."""
+"""The nearest byte to the mean, in which grey padding is stored and shown; `normalise` makes it exactly 0."""
 START_STREAM, CROP_STREAM, AFFINE_STREAM = 0, 1000, 3000
 """Streams of `generator` for clip starts and crops (the view's number is added) and for rotation, scale and shift."""
 
 Levels = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and standard deviation per channel on the 0-1 scale."""
+Window = tuple[int, int, int]
+"""How many of a clip's frames are its video's, and the rows and columns by which its crop is moved."""
 StartRule = Callable[[str, int, int], Sequence[int]]
 """(video, its number of frames, epoch) -> start frames of the clips to cut."""
 
@@ -56,6 +59,11 @@ def cut(video: Frames, start: int, clip: ClipSettings, fill: Sequence[int] = (0,
     out[inside] = video[wanted[inside]]
     out[~inside] = fill
     return out  # (clip.frames, H, W, 3)
+
+
+def frames_shown(frames: int, start: int, clip: ClipSettings) -> int:
+    """How many frames of the clip from frame ``start`` on are those of its video, which has ``frames`` frames."""
+    return min(clip.frames, max(0, -(-(frames - start) // clip.stride)))
 
 
 def crop_shift(pad: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -132,13 +140,33 @@ def fit(frames: Frames, size: int) -> Frames:
     return np.stack([cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA) for frame in frames])
 
 
-def normalise(clips: Tensor, levels: Levels = (MEAN, SD)) -> Tensor:
-    """Bytes (B, 3, T, H, W) to float32 with the ``levels`` at mean 0 and standard deviation 1 per channel."""
+def normalise(clips: Tensor, levels: Levels = (MEAN, SD), windows: Tensor | None = None) -> Tensor:
+    """Bytes (B, 3, T, H, W) to float32 with the ``levels`` at mean 0 and standard deviation 1 per channel.
+
+    Args:
+        clips: (B, 3, T, H, W) uint8; numbers of another type are normalised already and stay as they are.
+        levels: what is brought to mean 0 and standard deviation 1.
+        windows: (B, 3) a `Window` of each clip where its padding is grey; all that lies outside of it becomes 0.
+    """
+    if clips.is_floating_point():
+        return clips
     shape = (1, 3, 1, 1, 1)
     mean, scale = (
         torch.tensor(level, dtype=torch.float32, device=clips.device).mul(255).view(shape) for level in levels
     )
-    return (clips.float() - mean) / scale
+    x = (clips.float() - mean) / scale
+    return x if windows is None else x.masked_fill_(~within(windows.to(x.device), x.shape[2:]), 0.0)
+
+
+def within(windows: Tensor, size: Sequence[int]) -> Tensor:
+    """Which pixels (B, 1, T, H, W) of clips of ``size`` (T, H, W) show their video, by their windows (B, 3)."""
+    count, height, width = size
+    frames, top, left = windows[..., None].unbind(1)  # (B, 1) each
+    rows, columns = (torch.arange(side, device=windows.device) for side in (height, width))
+    time = torch.arange(count, device=windows.device) < frames  # (B, T)
+    high = (rows + top >= 0) & (rows + top < height)  # (B, H)
+    wide = (columns + left >= 0) & (columns + left < width)  # (B, W)
+    return time[:, None, :, None, None] & high[:, None, None, :, None] & wide[:, None, None, None, :]
 
 
 def random_starts(clip: ClipSettings, count: int, seed: int) -> StartRule:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from coreecho import distributed
-from coreecho.batches import Item
+from coreecho.batches import Item, joined
 from coreecho.clips import normalise, shift_on_device
 from coreecho.datasets import Study
 from coreecho.errors import CoReEchoError, VideoError
@@ -137,18 +137,17 @@ class FrozenClips(TorchDataset[Item]):
         loader = DataLoader(
             _Clips(self.dataset),
             batch_sampler=[self.agenda.blocks[block] for block in blocks],
-            collate_fn=torch.cat,
+            collate_fn=joined,
             generator=torch.Generator(),  # else the workers' seeds are drawn from the stream that dropout uses
             num_workers=self.workers,
             worker_init_fn=single_threaded,
         )
-        encoder = self.model.encoder
-        training = encoder.training
+        encoder, training = self.model.encoder, self.model.encoder.training
         encoder.eval()
-        for clips in loader:  # (clips of the block, 3, T, H, W) uint8
+        for clips, windows in loader:  # (clips of the block, 3, T, H, W) uint8; (clips of the block, 3) or none
             what = f"encoding clips of shape {tuple(clips.shape)}"
             with advice(what, "stop other work on the device, or use another one (--device cpu)"), self.autocast():
-                x = normalise(clips.to(self.device), self.model.levels)
+                x = normalise(clips.to(self.device), self.model.levels, windows)
                 z = self.model.embed(x.contiguous(memory_format=torch.channels_last_3d))
             yield z.cpu()
         encoder.train(training)
@@ -168,12 +167,12 @@ class FrozenClips(TorchDataset[Item]):
 
 
 @dataclass(frozen=True)
-class _Clips(TorchDataset[Tensor]):
+class _Clips(TorchDataset[Item]):
     """Sources -> the bytes (clips, 3, T, H, W) that are encoded from them; in loader workers it holds no network."""
 
     dataset: ClipDataset
 
-    def __getitem__(self, source: Source) -> Tensor:
+    def __getitem__(self, source: Source) -> Item:
         epoch, index, starts, views = source
         item = self.dataset[epoch, index]
         if item.starts != starts:
@@ -182,7 +181,8 @@ class _Clips(TorchDataset[Tensor]):
         clips, rows = item.clips, list(views)
         if item.shifts:  # left to the device for speed; here the clip is made once, so it does not matter where
             clips = shift_on_device(clips[None], torch.tensor([item.shifts]), item.fill)[0]
-        return clips[rows]
+        windows = tuple(item.windows[row] for row in rows) if item.windows else ()
+        return replace(item, clips=clips[rows], windows=windows)
 
 
 def agenda(dataset: ClipDataset, epochs: range) -> Agenda:

@@ -16,7 +16,18 @@ from torch.utils.data import Dataset as TorchDataset
 
 from coreecho import distributed
 from coreecho.batches import BLACK, Batch, Item
-from coreecho.clips import AFFINE_STREAM, CROP_STREAM, GREY, Frames, StartRule, assemble, crop_shift, fit, generator
+from coreecho.clips import (
+    AFFINE_STREAM,
+    CROP_STREAM,
+    GREY,
+    Frames,
+    StartRule,
+    assemble,
+    crop_shift,
+    fit,
+    frames_shown,
+    generator,
+)
 from coreecho.datasets import Study
 from coreecho.errors import VideoError
 from coreecho.sequences import random_affine, whole_clip
@@ -62,7 +73,7 @@ class ClipDataset(TorchDataset[Item]):
         self.seed, self.augment, self.same_clip = seed, augment, same_clip
         self.cache_bytes = CACHE_BYTES if cache_bytes is None else cache_bytes
         self.crop_on_device = crop_on_device
-        self.fill = BLACK if padding == "black" else GREY
+        self.padding, self.fill = padding, BLACK if padding == "black" else GREY
         self._cache: dict[str, Frames] = {}
         self._cached_bytes = 0
 
@@ -84,7 +95,11 @@ class ClipDataset(TorchDataset[Item]):
             video = random_affine(video, self.clip, generator(self.seed, epoch, study.id, AFFINE_STREAM))
         now = [(0, 0)] * len(shifts) if later else shifts
         clips = assemble(video, starts, now, self.clip, self.fill)  # (V, 3, T, H, W)
-        return Item(torch.from_numpy(clips), study.label, study.id, starts, later, self.fill)
+        windows = tuple(
+            (frames_shown(len(video), start, self.clip), *shift) for start, shift in zip(starts, shifts, strict=True)
+        )
+        item = Item(torch.from_numpy(clips), study.label, study.id, starts, later, self.fill)
+        return item if self.padding == "black" else dataclasses.replace(item, windows=windows)
 
     def shift(self, epoch: int, video: str, view: int) -> tuple[int, int]:
         """How far this view's random crop moves; nowhere without augmentation."""

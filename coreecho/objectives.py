@@ -1,7 +1,7 @@
 """What one training step minimises: the losses of a method, as modules that the one training loop drives.
 
 An objective holds the model, says which parameters move and under which optimiser, and turns a batch into named losses
-whose sum is minimised. Stage one's two optimisers (equation 2 with its stop-gradient) are two disjoint groups here.
+whose sum is minimised. Stage one's two optimisers (equation 1 with its stop-gradient) are two disjoint groups here.
 
 Where several processes share a batch, each computes the losses of the whole one: everything a loss compares is gathered
 first. The gathered rows come process by process, so a loss must not depend on the order of its rows; none does.
@@ -26,7 +26,7 @@ Error = Callable[[Tensor, Tensor], Tensor]
 
 
 def flatten_views(clips: Tensor, labels: Tensor, levels: Levels = (MEAN, SD)) -> tuple[Tensor, Tensor]:
-    """All first views, then all second views, as one normalised batch with a label for each clip."""
+    """All first views, then all second views, as one batch with a label for each clip; bytes are normalised."""
     views = clips.shape[1]
     flat = clips.transpose(0, 1).flatten(0, 1)  # (B, V, 3, T, H, W) -> (V B, 3, T, H, W)
     return normalise(flat, levels).contiguous(memory_format=torch.channels_last_3d), labels.repeat(views)
@@ -54,7 +54,7 @@ class Objective(nn.Module, ABC):
         """Losses of one batch, by name; where several processes share the batch, of all their rows.
 
         Args:
-            clips: (B, V, 3, T, H, W) uint8, V views of B videos.
+            clips: (B, V, 3, T, H, W) uint8, V views of B videos; or float32, normalised already.
             labels: (B,) EF in percent.
         """
 
@@ -74,7 +74,7 @@ class EndToEnd(Objective):
 
 
 class RankNContrast(Objective):
-    """Stage one: Rank-N-Contrast moves the encoder, L1 moves the head on detached embeddings (equations 1 and 2)."""
+    """Stage one: Rank-N-Contrast moves the encoder, L1 moves the head on detached embeddings (equation 1)."""
 
     def __init__(self, model: CoReEcho, temperature: float) -> None:
         """Ranks embeddings with the given temperature tau."""

@@ -13,8 +13,10 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from coreecho import distributed
+from coreecho.batches import joined
 from coreecho.clips import MEAN, SD, StartRule, generator, legal_starts, normalise
 from coreecho.datasets import Study
 from coreecho.errors import DataError
@@ -81,7 +83,7 @@ def predict_clips(
         clip: shape of a clip.
         starts: which clips of each video.
         device: where the model is.
-        padding: colour of frames past the end of a video.
+        padding: of frames past the end of a video: black before, or grey (0) after normalisation.
         epoch: handed to ``starts``.
         dataset: an already made data set over the same studies, to reuse its decoded videos.
         workers: loader processes.
@@ -96,9 +98,12 @@ def predict_clips(
     training = model.training
     model.eval()
     tables = []
-    for items in loader:
-        clips = torch.cat([item.clips for item in items])  # (sum of V, 3, T, H, W)
-        outputs = [_forward(model, chunk.to(device)) for chunk in clips.split(CHUNK)]
+    for items in tqdm(loader, "scoring", unit="batch", leave=False, disable=distributed.silent()):
+        clips, windows = joined(items)  # (sum of V, 3, T, H, W)
+        parts = [slice(at, at + CHUNK) for at in range(0, len(clips), CHUNK)]
+        outputs = [
+            _forward(model, clips[part].to(device), None if windows is None else windows[part]) for part in parts
+        ]
         tables.append(
             pd.DataFrame(
                 {
@@ -115,11 +120,12 @@ def predict_clips(
     return pd.concat([table for share in shares for table in share], ignore_index=True)
 
 
-def _forward(model: nn.Module, clips: torch.Tensor) -> torch.Tensor:
+def _forward(model: nn.Module, clips: torch.Tensor, windows: torch.Tensor | None) -> torch.Tensor:
     levels = getattr(model, "levels", (MEAN, SD))
     remedy = "stop other work on the device, or score on another one (--device cpu)"
     with advice(f"a pass over {len(clips)} clips of shape {tuple(clips.shape[1:])} on {clips.device}", remedy):
-        output: torch.Tensor = model(normalise(clips, levels).contiguous(memory_format=torch.channels_last_3d))
+        x = normalise(clips, levels, windows)
+        output: torch.Tensor = model(x.contiguous(memory_format=torch.channels_last_3d))
     return predicted(output.float(), getattr(model, "task", "ef"))
 
 

@@ -34,7 +34,15 @@ def short(recipe: Recipe, finetune: Recipe) -> dict[str, Recipe]:
         "clas": dataclasses.replace(finetune, backbone="own", epochs=20),
         "degerli": wall,
         "nguyen": dataclasses.replace(wall, epochs=6),
-        "echocardmae": dataclasses.replace(own, epochs=15, refine_epochs=60, refine_learning_rate=2e-3, padding="grey"),
+        "echocardmae": dataclasses.replace(
+            own,
+            batch_size=32,
+            epochs=60,
+            learning_rate=3e-3,
+            refine_epochs=100,
+            refine_learning_rate=3e-3,
+            padding="grey",
+        ),
     }
 
 
@@ -67,8 +75,8 @@ _WALL = dataclasses.replace(
     selection="last",
 )
 PUBLISHED: dict[str, Recipe] = {
-    "echocotr": dataclasses.replace(_STEPS, batch_size=25),
-    "adacon": _OUYANG,
+    "echocotr": dataclasses.replace(_STEPS, batch_size=25, level_videos=128),
+    "adacon": dataclasses.replace(_OUYANG, level_videos=128),
     "ouyang": dataclasses.replace(_OUYANG, backbone="own"),
     # Rates scaled from batches of 256 and 64; 400 and 100 epochs in the same proportion.
     "rnc-original": Recipe(

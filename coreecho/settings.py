@@ -113,7 +113,9 @@ class Recipe:
     refine_learning_rate: NonNegativeFloat = 1e-4
     """Constant learning rate of stage two (gaps A)."""
     padding: Literal["black", "grey"] = "black"
-    """Value of padded pixels and frames: black before normalisation, or the data set's mean grey."""
+    """Value of padded pixels and frames: black before normalisation, or grey, which is 0 after it."""
+    level_videos: NonNegativeInt = 0
+    """Training videos, drawn at random, that give the grey levels to normalise by (EchoCoTr, AdaCon: 128); 0: fixed."""
     selection: Literal["mae", "mse", "last"] = "mae"
     """Validation error whose lowest value chooses the epoch, ties going to the later one; or the last epoch."""
     selection_clips: PositiveInt = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from coreecho.batches import Batch
-from coreecho.clips import random_starts
+from coreecho.clips import Levels, generator, random_starts
 from coreecho.frozen import FrozenClips
 from coreecho.loading import ClipDataset, Items, make_loader
 from coreecho.machine import Machine
@@ -18,11 +19,16 @@ from coreecho.optimisation import drops_last
 from coreecho.plan import Plan
 from coreecho.protocols import predict_clips
 from coreecho.schedule import Stage
+from coreecho.settings import ClipSettings
 
 VALIDATION_SEED = 10_000
 """Added to the run's seed for validation clips, so that they are not the training ones."""
 STAGE_STRIDE = 1000
 """Epoch numbers of stage k start at k times this, so that its clips differ from the stage before."""
+LEVEL_STREAM = 5000
+"""Stream of `coreecho.clips.generator` for the videos whose grey levels are measured."""
+LEVEL_CLIP = ClipSettings(frames=16, stride=2)
+"""Of each of them one clip of this shape is looked at, at the run's size, as in EchoNet-Dynamic's code."""
 
 
 class StageData:
@@ -120,3 +126,24 @@ def validation_clips(plan: Plan) -> ClipDataset:
     seed = plan.run.seed + VALIDATION_SEED
     rule = random_starts(plan.clip, plan.recipe.selection_clips, seed)
     return ClipDataset(plan.val, plan.clip, rule, seed=seed, padding=plan.recipe.padding)
+
+
+def measured_levels(plan: Plan) -> Levels:
+    """Mean and standard deviation per channel of one random clip of each of some training videos, by the recipe.
+
+    Frames past the end of a short video count as black ones, as in the authors' code.
+    """
+    seed, videos = plan.run.seed, plan.train
+    count = min(plan.recipe.level_videos, len(videos))
+    chosen = generator(seed, 0, "grey levels", LEVEL_STREAM).choice(len(videos), count, replace=False)
+    shape = dataclasses.replace(LEVEL_CLIP, size=plan.clip.size)
+    clips = ClipDataset([videos[index] for index in chosen], shape, random_starts(shape, 1, seed), cache_bytes=0)
+    sums = np.zeros((2, 3))
+    for index in range(count):
+        x = clips[0, index].clips[0].numpy().astype(np.float64) / 255  # (3, T, H, W)
+        sums += [x.mean((1, 2, 3)), np.square(x).mean((1, 2, 3))]
+    mean, square = sums / count
+    red, green, blue = mean.tolist()
+    # A picture of one level has no spread; one of 255 then, so that nothing is divided by 0.
+    sds = np.sqrt(np.maximum(square - mean**2, 1 / 255**2)).tolist()
+    return (red, green, blue), (sds[0], sds[1], sds[2])

@@ -31,7 +31,7 @@ from coreecho.optimisation import Optimisation, check_batches, make_accelerator
 from coreecho.pause import Pause, PreemptionError
 from coreecho.plan import Plan
 from coreecho.schedule import Stage, rate_factor
-from coreecho.stage_data import STAGE_STRIDE, StageData, validation_clips
+from coreecho.stage_data import STAGE_STRIDE, StageData, measured_levels, validation_clips
 from coreecho.stages import stages
 from coreecho.trainstate import LAST, TrainState, mixed
 from coreecho.weightfiles import fit
@@ -72,6 +72,8 @@ class Trainer:
         self.plan, self.run, self.recipe = plan, plan.run, plan.recipe
         self.accelerator = accelerator or make_accelerator(self.recipe)
         self.model = with_channels_last(model)
+        if plan.recipe.level_videos:
+            self.model.levels = measured_levels(plan)
         self.folder, self.machine, self.on_epoch = folder, machine or Machine(), on_epoch
         self.stages, self.validation = stages(plan), validation_clips(plan)
         self.state, self.pause = TrainState(key), Pause()
@@ -174,11 +176,13 @@ class Trainer:
         """
         state, taken = self.state, []
         title = f"{self.run.slug} {stage.name} {epoch + 1}/{stage.epochs}"
-        bar = tqdm(feed, title, len(feed), initial=state.batches, leave=False, disable=distributed.silent())
+        done, whole = epoch * len(feed) + state.batches, stage.epochs * len(feed)
+        bar = tqdm(feed, title, whole, initial=done, leave=False, disable=distributed.silent())
         moving.train()
         with self.pause.hold():
             for batch in bar:
-                taken.append(moving.step(batch, self._rate(stage, epoch * len(feed) + state.batches, len(feed))))
+                rate = self._rate(stage, epoch * len(feed) + state.batches, len(feed))
+                taken.append(moving.step(batch.padded(self.model.levels), rate))
                 state.batches += 1
                 if state.batches % AGREE == 0 or distributed.world() == 1:
                     self.pause.agree()

@@ -9,12 +9,14 @@ from helpers import TINY, tiny_place
 from coreecho import checkpoints, runs
 from coreecho.baselines import SYSTEMS
 from coreecho.baselines.echocardmae import FULL, SYSTEM, MaskedClips, ScaledHead, find_sector, split
-from coreecho.baselines.masked_video import MaskedViT, Sizes, denoised, info_nce, load_pretrained, patches, sinusoids
+from coreecho.baselines.masked_video import MaskedViT, Sizes, axes, info_nce, load_pretrained, patches, sinusoids
+from coreecho.baselines.median import denoised
 from coreecho.batches import Batch
 from coreecho.clips import generator
 from coreecho.errors import CheckpointError
 from coreecho.model import CoReEcho
 from coreecho.plan import Plan
+from coreecho.profiles import get_profile
 from coreecho.settings import ClipSettings, Run
 
 RUN = Run(method="echocardmae", init="scratch", views="one")
@@ -118,6 +120,28 @@ def test_places_are_sines_and_cosines():
     assert table[3, 5].item() == pytest.approx(np.cos(3 / 10_000 ** (4 / 6)))
 
 
+def test_a_twins_places_tell_time_row_and_column_apart():
+    table = axes(2, 3, 16).reshape(2, 3, 3, 16)
+    assert table.reshape(18, 16).unique(dim=0).shape == (18, 16)
+    assert torch.equal(table[1, 0, 0, :8], sinusoids(2, 8)[1])
+    for axis, columns in ((0, slice(0, 8)), (1, slice(8, 12)), (2, slice(12, 16))):
+        moved = table - table.index_select(axis, torch.tensor([0]))
+        assert (moved[..., columns] != 0).any()
+        others = [column for column in range(16) if column not in range(16)[columns]]
+        still = table[..., others]
+        assert torch.equal(still, still.index_select(axis, torch.tensor([0])).expand_as(still))
+
+
+@pytest.mark.parametrize("profile", ["demo", "gpu", "tiny"])
+def test_the_twin_has_two_by_eight_by_eight_patches(profile):
+    plan = Plan(run=RUN, profile=TINY if profile == "tiny" else get_profile(profile))
+    with torch.device("meta"):
+        vit = SYSTEM.network(plan).encoder
+        x = torch.empty(1, 3, plan.clip.frames, plan.clip.size, plan.clip.size)
+        assert vit.tokens(x).shape == (1, 2 * 8 * 8, 64)
+        assert patches(x, vit.sizes.patch, vit.sizes.frames).shape[1] == 2 * 8 * 8
+
+
 def test_what_is_hidden_is_not_seen(small):
     seen, hidden = torch.tensor([[0, 5, 20]]), torch.tensor([[1, 30]])
     x = torch.randn(1, 3, 4, 16, 16)
@@ -143,6 +167,7 @@ def test_the_head_answers_in_percent():
     assert head(torch.randn(3, 4)).squeeze(1).tolist() == pytest.approx([55.0] * 3)
     torch.nn.init.constant_(head.weight, 0.01)
     assert head(torch.ones(1, 4)).item() == pytest.approx(59.0)
+    assert ScaledHead(4, 55.0, 10.0, zero=False).weight.abs().min() > 0
 
 
 def test_both_losses_fall_and_each_stage_moves_what_it_needs(plan):

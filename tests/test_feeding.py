@@ -159,10 +159,11 @@ def test_only_the_time_that_the_consumer_waited_counts(phantom_data, monkeypatch
 
 def test_a_batch_changes_all_its_tensors_alike():
     clips, extra = torch.zeros(1, 3, 2, 4, 4, dtype=torch.uint8), {"wall": torch.zeros(4, 4)}
-    batch = Batch.collate([Item(clips, 1.0, "a", (0,), ((1, 2),), (9, 9, 9), extra)])
+    batch = Batch.collate([Item(clips, 1.0, "a", (0,), ((1, 2),), (9, 9, 9), extra, ((2, 1, 2),))])
     moved = batch.mapped(lambda x: x + 1)
     assert (moved.clips.unique().tolist(), moved.labels.tolist(), moved.shifts.tolist()) == ([1], [2.0], [[[2, 3]]])
     assert torch.equal(moved.extra["wall"], torch.ones(1, 4, 4))
+    assert moved.windows.tolist() == [[[3, 2, 3]]]
     assert (moved.videos, moved.starts, moved.fill) == (("a",), ((0,),), (9, 9, 9))
 
 

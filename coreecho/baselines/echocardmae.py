@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from coreecho.baselines.masked_video import TUBELET, MaskedViT, Sizes, hidden_errors, info_nce, load_pretrained
+from coreecho.baselines.masked_video import MaskedViT, Sizes, hidden_errors, info_nce, load_pretrained
 from coreecho.baselines.system import System
 from coreecho.batches import Item
 from coreecho.clips import StartRule, generator, random_starts
@@ -49,25 +49,26 @@ LIT, SAMPLE = 4.0, 64
 """Mean grey level from which a patch is lit, and how many training videos are looked at."""
 FULL = Sizes(encoder=(384, 12, 6), decoder=(192, 4, 3), patch=8)
 """ViT-S as published: 23.4 million weights, 21.4 of them the encoder's."""
-NARROW = Sizes(encoder=(64, 2, 2), decoder=(32, 1, 1), patch=8)
-"""The narrow twin in the demo and gpu profiles."""
+CELLS, HALVES = 8, 2
+"""Patches along a side and along time in the narrow twin of the demo and gpu profiles."""
 
 
 class ScaledHead(LinearHead):
-    """A linear layer whose output is multiplied, and whose matrix starts at zero (as published, with a factor of 100).
+    """A linear layer whose output is multiplied (as published, with a factor of 100 and a matrix that starts at zero).
 
-    AdamW moves a weight by about the learning rate. At the published 1e-5, EF in percent would be learned too slowly
-    without the factor; at the hundredfold rate of the demo and gpu profiles it is 1.
+    AdamW moves a weight by about the learning rate, so EF in percent would be learned too slowly without the factor.
 
     Args:
         width: Size of the embedding.
         bias: First EF in percent.
         factor: What the layer's output is multiplied by.
+        zero: Whether its matrix starts at zero.
     """
 
-    def __init__(self, width: int, bias: float, factor: float) -> None:
+    def __init__(self, width: int, bias: float, factor: float, *, zero: bool = True) -> None:
         super().__init__(width, bias / factor)
-        nn.init.zeros_(self.weight)
+        if zero:
+            nn.init.zeros_(self.weight)
         self.factor = factor
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,13 +82,13 @@ class MaskedClips(ClipDataset):
     def __init__(self, studies: Sequence[Study], plan: Plan, starts: StartRule, sector: NDArray[np.bool_]) -> None:
         """Takes the sector as (rows, columns) of patches; clips are not cropped."""
         super().__init__(studies, plan.clip, starts, seed=plan.run.seed, padding=plan.recipe.padding)
-        self.sector = sector.ravel()
+        self.sector, self.times = sector.ravel(), plan.clip.frames // _sizes(plan).frames
 
     def __getitem__(self, key: tuple[int, int] | int) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)
         item = super().__getitem__((epoch, index))
         rng = generator(self.seed, epoch, item.video, MASK_STREAM)
-        seen, hidden = split(self.sector, self.clip.frames // TUBELET, rng)
+        seen, hidden = split(self.sector, self.times, rng)
         return dataclasses.replace(item, extra={"seen": torch.from_numpy(seen), "hidden": torch.from_numpy(hidden)})
 
 
@@ -162,7 +163,7 @@ class Reconstruction:
         training, totals = model.training, np.zeros(2)
         model.eval()
         for batch in make_loader(self.clips, plan.recipe.batch_size):
-            batch = batch.mapped(lambda x: x.to(device))
+            batch = batch.mapped(lambda x: x.to(device)).padded(model.levels)
             x, _ = flatten_views(batch.clips, batch.labels, model.levels)
             errors, _ = hidden_errors(_vit(model), x, batch.extra["seen"], batch.extra["hidden"])
             totals += [float(each.mean((1, 2)).sum()) for each in (errors.abs(), errors.square())]
@@ -176,7 +177,10 @@ def _vit(model: CoReEcho) -> MaskedViT:
 
 
 def _sizes(plan: Plan) -> Sizes:
-    return FULL if plan.full_size else NARROW
+    if plan.full_size:
+        return FULL
+    cell = plan.clip.size // CELLS, plan.clip.frames // HALVES
+    return Sizes((64, 2, 2), (32, 1, 1), *cell, twin=True)
 
 
 def _sector(plan: Plan) -> NDArray[np.bool_]:
@@ -187,7 +191,8 @@ def network(plan: Plan) -> CoReEcho:
     """Encoder, decoder and head with random weights."""
     vit = MaskedViT(plan.clip, _sizes(plan))
     bias = MEAN_EF if plan.data is None else plan.data.mean_label
-    return CoReEcho(vit, ScaledHead(vit.width, bias, 100.0 if plan.full_size else 1.0), clip=plan.clip)
+    head = ScaledHead(vit.width, bias, 100.0 if plan.full_size else 10.0, zero=plan.full_size)
+    return CoReEcho(vit, head, clip=plan.clip)
 
 
 def stages(plan: Plan) -> list[Stage]:

@@ -1,6 +1,6 @@
 """A vision transformer that guesses hidden patches of video, and what it guesses (EchoCardMAE-type pre-training).
 
-VideoMAE's form (Tong et al., NeurIPS 2022): patches of two frames, an encoder that is shown a few of them, a small
+VideoMAE's form (Tong et al., NeurIPS 2022): patches of a few frames, an encoder that is shown a few of them, a small
 decoder that guesses others. Blocks are timm's, without the attention biases that the published network of EchoCardMAE
 carries but never adds. Weights have the published names.
 """
@@ -18,21 +18,25 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from coreecho.baselines.median import denoised
 from coreecho.model import CoReEcho, OtherEncoder
 from coreecho.settings import ClipSettings
 from coreecho.weightfiles import fit, read_weights
 
-TUBELET = 2
-"""Frames in a patch."""
-
 
 @dataclass(frozen=True)
 class Sizes:
-    """Width, depth and attention heads of encoder and decoder, and the side of a patch in pixels."""
+    """Width, depth and attention heads of encoder and decoder; side of a patch in pixels, and frames in it.
+
+    A ``twin`` of the published network is too small to start as that one does: the encoder's matrices start by Xavier's
+    rule, and places in time, row and column have numbers of their own instead of one count over all patches.
+    """
 
     encoder: tuple[int, int, int]
     decoder: tuple[int, int, int]
     patch: int
+    frames: int = 2
+    twin: bool = False
 
 
 class Norm(nn.LayerNorm):
@@ -67,13 +71,13 @@ class Embedding(nn.Module):
     """Patches as vectors, in the order time, row, column.
 
     Args:
-        width: Size of a vector.
-        side: Side of a patch in pixels.
+        sizes: The encoder's width is that of a vector; side and frames of a patch.
     """
 
-    def __init__(self, width: int, side: int) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.proj: nn.Module = nn.Conv3d(3, width, (TUBELET, side, side), stride=(TUBELET, side, side))
+        cell = (sizes.frames, sizes.patch, sizes.patch)
+        self.proj: nn.Module = nn.Conv3d(3, sizes.encoder[0], cell, stride=cell)
 
     def forward(self, x: Tensor) -> Tensor:
         """Clips (B, 3, T, H, W) to (B, N, width)."""
@@ -86,8 +90,9 @@ class Seer(Tower):
 
     def __init__(self, sizes: Sizes) -> None:
         """Random weights."""
-        super().__init__(sizes.encoder, partial(nn.init.trunc_normal_, std=0.02))
-        self.patch_embed = Embedding(sizes.encoder[0], sizes.patch)
+        start = nn.init.xavier_uniform_ if sizes.twin else partial(nn.init.trunc_normal_, std=0.02)
+        super().__init__(sizes.encoder, start)
+        self.patch_embed = Embedding(sizes)
 
 
 class Guesser(Tower):
@@ -96,7 +101,7 @@ class Guesser(Tower):
     def __init__(self, sizes: Sizes) -> None:
         """Random weights."""
         super().__init__(sizes.decoder, nn.init.xavier_uniform_)
-        self.head = nn.Linear(sizes.decoder[0], 3 * TUBELET * sizes.patch**2)
+        self.head = nn.Linear(sizes.decoder[0], 3 * sizes.frames * sizes.patch**2)
 
 
 class MaskedViT(OtherEncoder):
@@ -105,23 +110,25 @@ class MaskedViT(OtherEncoder):
     Pre-training normalises by ``encoder.norm``, fine-tuning by ``fc_norm``, which starts anew.
 
     Args:
-        clip: Shape of the clips; the side is a multiple of the patch's, the number of frames is even.
+        clip: Shape of the clips; side and number of frames are multiples of the patch's.
         sizes: Sizes of encoder, decoder and patches.
     """
 
     def __init__(self, clip: ClipSettings, sizes: Sizes) -> None:
         super().__init__()
-        self.width, thin, self.patch = sizes.encoder[0], sizes.decoder[0], sizes.patch
+        self.width, thin, self.sizes = sizes.encoder[0], sizes.decoder[0], sizes
         self.encoder, self.decoder = Seer(sizes), Guesser(sizes)
         self.encoder_to_decoder = nn.Linear(self.width, thin, bias=False)
         self.mask_token = nn.Parameter(torch.empty(1, 1, thin))
         self.bg_mask_token = nn.Parameter(torch.zeros(1, 1, thin))
         self.fc_norm = Norm(self.width)
         nn.init.trunc_normal_(self.mask_token, std=0.02)
-        count = clip.frames // TUBELET * (clip.size // self.patch) ** 2
+        times, side = clip.frames // sizes.frames, clip.size // sizes.patch
+        count = times * side**2
         self.places: Tensor
         self.decoder_places: Tensor
-        self.register_buffer("places", sinusoids(count, self.width), persistent=False)
+        seen = axes(times, side, self.width) if sizes.twin else sinusoids(count, self.width)
+        self.register_buffer("places", seen, persistent=False)
         self.register_buffer("decoder_places", sinusoids(count, thin), persistent=False)
 
     def tokens(self, x: Tensor) -> Tensor:
@@ -175,40 +182,25 @@ def sinusoids(count: int, width: int) -> Tensor:
     return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
 
 
-def patches(x: Tensor, side: int) -> Tensor:
+def axes(times: int, side: int, width: int) -> Tensor:
+    """`sinusoids` of time (half of the columns), row and column (a quarter each): (times side side, width)."""
+    half, quarter = width // 2, width // 4
+    time, row, column = sinusoids(times, half), sinusoids(side, quarter), sinusoids(side, width - half - quarter)
+    grid = torch.cartesian_prod(torch.arange(times), torch.arange(side), torch.arange(side))
+    return torch.cat([time[grid[:, 0]], row[grid[:, 1]], column[grid[:, 2]]], dim=1)
+
+
+def patches(x: Tensor, side: int, frames: int = 2) -> Tensor:
     """Clips (B, 3, T, H, W) as patches (B, N, P): N in the order time, row, column; P frame, row, column, colour."""
     b, c, t, h, w = x.shape
-    x = x.reshape(b, c, t // TUBELET, TUBELET, h // side, side, w // side, side)
+    x = x.reshape(b, c, t // frames, frames, h // side, side, w // side, side)
     return x.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4).flatten(1, 3)
-
-
-def denoised(x: Tensor) -> Tensor:
-    """Each frame of clips (B, 3, T, H, W) after a 3x3 median filter, edges repeated.
-
-    Of nine numbers in three sorted columns, the median is that of three: the largest of the low ones, the middle of the
-    middle ones, and the smallest of the high ones. Columns are shared by neighbours, so that nothing else is sorted.
-    """
-    height, width = x.shape[-2:]
-    frames = F.pad(x.flatten(0, 1), (1, 1, 1, 1), mode="replicate")  # (B 3, T, H + 2, W + 2)
-    above, here, below = (frames[..., row : row + height, :] for row in range(3))
-    low, middle, high = (
-        above.minimum(here).minimum(below),
-        _median(above, here, below),
-        above.maximum(here).maximum(below),
-    )
-    lows, middles, highs = ([y[..., column : column + width] for column in range(3)] for y in (low, middle, high))
-    largest, smallest = lows[0].maximum(lows[1]).maximum(lows[2]), highs[0].minimum(highs[1]).minimum(highs[2])
-    return _median(largest, _median(*middles), smallest).view(x.shape)
-
-
-def _median(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    return a.minimum(b).maximum(a.maximum(b).minimum(c))
 
 
 def hidden_errors(vit: MaskedViT, x: Tensor, seen: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
     """Guess less target of the hidden patches (B, M, P) in float32, and the clips' mean features (B, width)."""
     guess, features = vit.reconstruct(x, seen, hidden)
-    return guess.float() - chosen(patches(denoised(x), vit.patch), hidden), features
+    return guess.float() - chosen(patches(denoised(x), vit.sizes.patch, vit.sizes.frames), hidden), features
 
 
 def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
