@@ -22,6 +22,8 @@
 # settings, the loss of every epoch and the prediction of every test clip; the eight digits at its end are its key.
 # Figures are made from the same records.
 #
+# {runs}`All runs` lists the same records with a page for each: settings, training curves, scores, predictions.
+#
 # "Data fingerprint" is the start of a SHA-256 over the data set's files, for a phantom over the settings that it is
 # made from. "+ changes" after a commit means that the checkout had changes that were not committed.
 

@@ -1,0 +1,185 @@
+"""A page of the book for every record, and links to it."""
+
+import dataclasses
+import re
+import sys
+
+import pandas as pd
+import pytest
+from fabricated import LABELS, VIDEOS, record
+
+pytest.importorskip("myst_parser")
+from sphinx.cmd.build import main as sphinx_build
+
+from coreecho.evaluation import average_clips, bootstrap
+from coreecho.experiments import all_rows
+from coreecho.files import project_root
+from coreecho.profiles import get_profile
+from coreecho.records import run_key, write_record
+from coreecho.tables import format_interval
+
+EXTENSIONS = str(project_root() / "book" / "_ext")
+MODULES = ("run_pages", "run_facts", "run_drawings", "run_links", "sources")
+STAGES = {"stage one": ("rnc", 3), "stage two": ("error", 2)}
+
+
+@pytest.fixture(scope="module")
+def extension():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXTENSIONS)
+        import run_pages
+
+        yield run_pages
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def history():
+    return [
+        {"stage": stage, "epoch": epoch, "chosen": epoch, "learning_rate": 1e-3, "val_mae": 5.0 - epoch,
+         "val_mse": 30.0, "seconds": 60.0, name: 2.6 - 0.1 * epoch}
+        for stage, (name, epochs) in STAGES.items() for epoch in range(epochs)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Records of the demo profile: two of Table 1 on a phantom, and one of the paper profile on real data."""
+    root = tmp_path_factory.mktemp("book")
+    found = {}
+    for name, row, label in (
+        ("parent", "table1/coreecho", "phantom"),
+        ("child", "table1/echocotr", "phantom"),
+        ("hearts", "table1/coreecho", "EchoNet-Dynamic"),
+    ):
+        profile = get_profile("demo" if label == "phantom" else "paper")
+        draft = record(root / "runs" / profile.name, row, label=label, profile=profile)
+        predictions = pd.read_parquet(draft.folder / "predictions.parquet")
+        key = run_key(draft.run, profile, "0") if name != "child" else "0c0ffee0"
+        data = dict(draft.data) | ({"parent": found["parent"].key} if name == "child" else {})
+        folder = draft.folder.rename(draft.folder.with_name(f"{draft.run.slug}-{key}"))
+        found[name] = dataclasses.replace(draft, folder=folder, key=key, data=data, history=history())
+        write_record(found[name], predictions)
+    return root, found
+
+
+def build(made, builder="html"):
+    """The built book over these records."""
+    root, found = made
+    parent = found["parent"]
+    files = {
+        "conf.py": 'extensions = ["myst_parser", "run_pages"]\nhtml_theme = "basic"\nexclude_patterns = ["runs"]\n'
+        "myst_all_links_external = True\n",  # as in what a notebook prints
+        "index.md": "# Book\n\n```{toctree}\nbook/phantom\nnotebooks/table1\nnotebooks/provenance\n```\n",
+        "book/phantom.md": "# Phantom\n\nSee {runs}`all of them`.\n",
+        "notebooks/table1.md": f"# Table `{parent.key}`\n\nRun `{parent.folder.name}`, not `{parent.key}0`.\n\n"
+        f"| Run | Cell |\n|---|---|\n| [{parent.key}](provenance.html#run-{parent.key}) | {parent.key}, other |\n",
+        "notebooks/provenance.md": f'# Provenance\n\n| Run |\n|---|\n| <span id="run-{parent.key}"></span>'
+        f"{parent.folder.name} |\n",
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    out = root / f"_{builder}"
+    options = ["-q", "-W", "-b", builder, "-d", str(root / "_trees"), "-E"]
+    assert sphinx_build([*options, str(root), str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def book(extension, made):
+    return build(made)
+
+
+def page_of(out, record):
+    return (out / "runs" / record.profile.name / f"{record.folder.name}.html").read_text(encoding="utf-8")
+
+
+def test_every_record_has_a_page_with_all_there_is_to_know(book, made):
+    out, parent = book, made[1]["parent"]
+    page = page_of(out, parent)
+    assert '<p class="admonition-title">Phantom</p>' in page
+    assert "table1/coreecho/seed0" in page
+    for own in bootstrap(LABELS, average_clips(parent.predictions())["prediction"]).items():
+        assert format_interval(own[1], own[0]) in page
+    assert page.count(' role="img"') == page.count("<desc ") == 7  # three curves a stage, and the scatter
+    assert "Rank-N-Contrast loss" in page
+    assert "3 epochs, from 2.6 to 2.4; lowest 2.4 in epoch 3. The weights are those of epoch 3." in page
+    assert "Peak learning rate of stage one" in page
+    assert parent.key in page
+    assert all(video in page for video in VIDEOS)
+    anchors = re.findall(r' id="([^"]+)"', page)
+    assert len(anchors) == len(set(anchors))
+
+
+def test_records_can_be_downloaded(book, made):
+    out, parent = book, made[1]["parent"]
+    page = page_of(out, parent)
+    for name in re.findall(r'href="\.\./\.\./(_downloads/[^"]+)"', page):
+        assert (out / name).is_file()
+    table = pd.read_csv(out / "_downloads" / "runs" / "demo" / parent.folder.name / "predictions.csv")
+    assert len(table) == 4 * len(VIDEOS)
+    assert table["prediction"].notna().all()
+
+
+def test_videos_of_real_data_are_not_named(book, made):
+    out, hearts = book, made[1]["hearts"]
+    page = page_of(out, hearts)
+    table = (out / "_downloads" / "runs" / "paper" / hearts.folder.name / "predictions.csv").read_text()
+    assert "EchoNet-Dynamic" in page
+    assert "Phantom</p>" not in page
+    assert not [video for video in VIDEOS if re.search(rf"\b{video}\b", page + table)]
+    assert "video 40" in page
+    assert table.startswith("protocol,video,clip,label,prediction")
+
+
+def test_a_record_of_other_settings_fills_no_row(book, made):
+    page = page_of(book, made[1]["child"])
+    assert "It fills no row of a table." in page
+    assert f"runs/demo/{made[1]['parent'].folder.name}.html" not in page  # beside it, not below
+    assert f'href="{made[1]["parent"].folder.name}.html"' in page
+
+
+def test_runs_are_linked_from_the_other_pages(book, made):
+    out, parent = book, made[1]["parent"]
+    target = f'href="../runs/demo/{parent.folder.name}.html"'
+    page = (out / "notebooks" / "table1.html").read_text(encoding="utf-8")
+    body = page[page.index("<section") : page.index("</section>")]
+    assert body.count(target) == 3  # the literal, the link to provenance, the key in a cell; not the title
+    assert "other</" in body
+    assert target in (out / "notebooks" / "provenance.html").read_text(encoding="utf-8")
+    assert 'href="../runs/index.html"' in (out / "book" / "phantom.html").read_text(encoding="utf-8")
+
+
+def test_the_index_lists_every_run_under_what_it_fills(book, made):
+    page = (book / "runs" / "index.html").read_text(encoding="utf-8")
+    for each in made[1].values():
+        assert f'href="{each.profile.name}/{each.folder.name}.html"' in page
+    assert page.index("<h3>Table 1</h3>") < page.index("Runs that no row uses")
+
+
+def test_a_second_build_draws_nothing_anew(extension, book, made, monkeypatch):
+    first = page_of(book, made[1]["parent"])
+    drawn = []
+    monkeypatch.setattr(extension.run_drawings, "drawn_curves", lambda record: drawn.append(record) or [])
+    assert page_of(build(made), made[1]["parent"]) == first
+    assert not drawn
+
+
+def test_without_pages_names_stay_as_they_are(extension, made):
+    page = (build(made, "singlehtml") / "index.html").read_text(encoding="utf-8")
+    assert made[1]["parent"].folder.name in page
+    assert "runs/demo" not in page
+    assert "all of them" in page
+
+
+def test_every_setting_has_its_sentence(extension):
+    facts = extension.run_facts
+    known = facts.sentences()
+    assert known["Recipe"]["temperature"].startswith("Temperature tau")
+    assert set(known) >= {"Run", "Recipe", "ClipSettings", "EncoderSettings", "PhantomSettings"}
+
+
+def test_every_group_of_rows_has_a_heading(extension):
+    assert {name.partition("/")[0] for name in all_rows()} <= set(extension.run_facts.GROUPS)
