@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from coreecho.batches import joined
 from coreecho.clips import normalise
 from coreecho.datasets import Dataset
 from coreecho.embedding import umap_layout
@@ -118,8 +119,9 @@ def _embed(record: Record, place: Place) -> pd.DataFrame:
     tables = []
     for first in range(0, len(dataset), CHUNK):
         items = [dataset[index] for index in range(first, min(first + CHUNK, len(dataset)))]
-        clips = torch.cat([item.clips for item in items]).to(device)  # (B, 3, T, H, W)
-        vectors = model.embed(normalise(clips, model.levels).contiguous(memory_format=torch.channels_last_3d))
+        clips, windows = joined(items)
+        inputs = normalise(clips.to(device), model.levels, windows)  # (B, 3, T, H, W)
+        vectors = model.embed(inputs.contiguous(memory_format=torch.channels_last_3d))
         answers = predicted(model.head(vectors).squeeze(1).float(), model.task).cpu().double().numpy()
         known = {"video": [item.video for item in items], "label": [item.label for item in items]}
         values = vectors.float().cpu().numpy()  # (B, D)

@@ -25,6 +25,7 @@ import pandas as pd
 import torch
 
 from coreecho.appendix import kept, trained
+from coreecho.batches import joined
 from coreecho.clips import normalise
 from coreecho.errors import RecordError
 from coreecho.explain import saliency
@@ -177,7 +178,8 @@ def _make_grids(record: Record, place: Place) -> pd.DataFrame:
     dataset, rows = _first_clips(record, place), []
     for index in range(len(dataset)):
         item = dataset[index]
-        clip = normalise(item.clips.to(device), model.levels)  # (1, 3, T, H, W)
+        clips, windows = joined([item])
+        clip = normalise(clips.to(device), model.levels, windows)  # (1, 3, T, H, W)
         with torch.no_grad():
             prediction = float(predicted(model(clip).float(), model.task)[0])
         raises = np.maximum(saliency(model, clip, sign="raises").cells, 0)  # (t, h, w)

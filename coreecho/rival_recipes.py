@@ -77,7 +77,7 @@ _WALL = dataclasses.replace(
 PUBLISHED: dict[str, Recipe] = {
     "echocotr": dataclasses.replace(_STEPS, batch_size=25, level_videos=128),
     "adacon": dataclasses.replace(_OUYANG, level_videos=128),
-    "ouyang": dataclasses.replace(_OUYANG, backbone="own"),
+    "ouyang": dataclasses.replace(_OUYANG, backbone="own", level_videos=128),
     # Rates scaled from batches of 256 and 64; 400 and 100 epochs in the same proportion.
     "rnc-original": Recipe(
         head="linear",

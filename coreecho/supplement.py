@@ -169,7 +169,7 @@ def _input(profile: Profile, run: Run) -> dict[str, Any]:
         "shift": clip.shift,
         "preprocessing": _preprocessing(clip),
         "augmentation": _augmentation(clip, recipe),
-        "normalisation": _normalisation(transfer),
+        "normalisation": _normalisation(transfer, recipe),
         "embedding": profile.encoder.widths[-1],
         "head_dropout": recipe.head_dropout,
         "dropout": profile.encoder.dropout,
@@ -214,7 +214,9 @@ def _augmentation(clip: ClipSettings, recipe: Recipe) -> str:
     return "; ".join(parts) or "none"
 
 
-def _normalisation(transfer: Transfer | None) -> str:
+def _normalisation(transfer: Transfer | None, recipe: Recipe) -> str:
+    if recipe.level_videos:
+        return f"mean and SD per channel of one clip of each of {recipe.level_videos} training videos"
     if transfer is None:
         levels = (f"{255 * mean:.1f} ± {255 * sd:.1f}" for mean, sd in zip(MEAN, SD, strict=True))
         return f"fixed mean and SD per channel: {', '.join(levels)}"

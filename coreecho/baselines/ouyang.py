@@ -6,11 +6,10 @@ by squared error; one linear layer is its regressor. Table 1 has two of its rows
 at frame 0 (protocol "first"), and "full video" the mean over clips centred on the systoles that the area shows
 ("beats"). The authors publish weights of both networks; `load_release` reads them.
 
-What differs: outlines are filled without rounding their corners to pixels; grey padding is the byte next to the mean;
-frames are normalised by the levels of the whole training split and not of 128 of its videos. The authors drop videos
-without a beat; here their last clip stands for a systole that comes too late, and the first where none is found, so
-that all systems are scored on the same videos. Where networks are not full size, both are narrow twins from random
-weights. Read for facts: echonet/dynamic (MIT).
+What differs: outlines are filled without rounding their corners to pixels. The authors drop videos without a beat; here
+their last clip stands for a systole that comes too late, and the first where none is found, so that all systems are
+scored on the same videos. Where networks are not full size, both are narrow twins from random weights. Read for facts:
+echonet/dynamic (MIT).
 """
 
 from __future__ import annotations
@@ -220,6 +219,6 @@ SYSTEM = System(
     score=score,
     differs=(
         "Videos without a beat keep their first clip, or their last if a systole comes too late, instead of being "
-        "dropped; traced outlines are not rounded to pixels; grey levels are those of the whole training split."
+        "dropped; traced outlines are not rounded to pixels."
     ),
 )
