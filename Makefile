@@ -81,9 +81,8 @@ book: $(INSTALLED)
 	$(BIN)/jupyter-book build . --path-output $(BOOK) -W -n --keep-going
 	$(BIN)/python .ci/check_book.py $(BOOK)/_build/html
 
-pdf: $(INSTALLED)
-	$(BIN)/jupyter-book build . --path-output $(BOOK)-print --builder singlehtml -W -n --keep-going
-	$(BIN)/python .ci/print_book.py $(BOOK)-print/_build/singlehtml $(BOOK)/coreecho.pdf
+pdf: book
+	$(BIN)/python .ci/print_book.py $(BOOK)/_build/html build/coreecho.pdf
 
 notebooks: $(INSTALLED)
 	@for source in $(NOTEBOOKS); do $(BIN)/coreecho notebook "$$(basename "$$source" .py)" --refresh; done

@@ -3,9 +3,10 @@
     python .ci/check_book.py build/book/_build/html
 
 Jupyter Book exits with status 0 even when it builds nothing, so each page of _toc.yml is looked for; links between
-pages must lead somewhere; and no page may load a script, style or picture from elsewhere. Pages show the outputs that
-their notebooks hold, so a notebook with a cell that failed or never ran is named too. Exits with status 1 on any
-finding.
+pages must lead somewhere; and no page may load a script, style or picture from elsewhere. A page names each anchor
+once, describes each picture, and weighs, with all it names, less than 3 MB; what a browser must tell is tested in
+tests/browser. Pages show the outputs that their notebooks hold, so a notebook with a cell that failed or never ran is
+named too. Exits with status 1 on any finding.
 """
 
 import json
@@ -20,6 +21,9 @@ import yaml
 FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
 # <link> relations that only name another page.
 NAMES = {"canonical", "next", "prev", "search", "index", "author", "genindex"}
+# What a page and all that it names may weigh, in bytes; the explorer's data are apart.
+LARGEST = 3_000_000
+APART = "explorer"
 
 
 class Page(HTMLParser):
@@ -30,13 +34,21 @@ class Page(HTMLParser):
         self.fetched: list[str] = []
         self.linked: list[str] = []
         self.anchors: set[str] = set()
+        self.ids: set[str] = set()
+        self.repeated: set[str] = set()
+        self.undescribed: list[str] = []
         self.failed = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
+        if values.get("id") in self.ids:
+            self.repeated.add(values["id"])
+        self.ids.add(values.get("id", ""))
         self.anchors |= {values[name] for name in ("id", "name") if name in values}
         self.failed |= {"output", "traceback"} <= set(values.get("class", "").split())
+        if tag == "img" and ("alt" not in values or values["alt"] == values.get("src")):
+            self.undescribed.append(values.get("src", ""))
         if tag == "a" and "href" in values:
             self.linked.append(values["href"])
         elif tag in FETCHED and FETCHED[tag] in values and not NAMES & set(values.get("rel", "").split()):
@@ -53,8 +65,20 @@ def toc_pages(entry: object) -> list[str]:
     return here + [page for value in entry.values() for page in toc_pages(value)]
 
 
+def weight(path: Path, page: Page) -> int:
+    """Bytes of a page's file and of the files that it names, each once."""
+    addresses = [urlsplit(address) for address in page.fetched]
+    files = {(path.parent / unquote(parts.path)).resolve() for parts in addresses if not parts.scheme}
+    return sum(file.stat().st_size for file in files | {path} if file.is_file() and APART not in file.parts)
+
+
 def page_findings(path: Path, pages: dict[Path, Page]) -> list[str]:
-    found = ["shows the traceback of a failed cell"] if pages[path].failed else []
+    page = pages[path]
+    found = ["shows the traceback of a failed cell"] if page.failed else []
+    found += [f"has the anchor {name} twice" for name in sorted(page.repeated - {""})]
+    found += [f"shows {source[:80]} without a description" for source in page.undescribed]
+    if weight(path, page) > LARGEST:
+        found.append(f"weighs {weight(path, page) / 1e6:.1f} MB with all it loads, more than {LARGEST / 1e6:.0f}")
     for address in pages[path].fetched + pages[path].linked:
         parts = urlsplit(address)
         if parts.scheme or parts.netloc:
@@ -105,6 +129,8 @@ def main(html: Path, source: Path) -> int:
     for path in pages:
         found += [f"{path.relative_to(html.resolve())}: {finding}" for finding in page_findings(path, pages)]
     print(*found, sep="\n", end="\n" if found else "")
+    heaviest = max(pages, key=lambda path: weight(path, pages[path]))
+    print(f"heaviest: {heaviest.relative_to(html.resolve())}, {weight(heaviest, pages[heaviest]) / 1e6:.2f} MB")
     print(f"{len(wanted)} pages wanted, {len(pages)} built, {len(found)} findings")
     return bool(found)
 

@@ -166,7 +166,7 @@ def samplings() -> list[Row]:
 
 
 def later() -> list[Row]:
-    """What came after the paper; on request, since its pre-training takes a GPU."""
+    """What came after the paper."""
     system = baselines.SYSTEMS["echocardmae"]
     printed = next(entry for entry in published()["also_published"] if entry["system"] == "EchoCardMAE")
     return [
@@ -179,7 +179,6 @@ def later() -> list[Row]:
             run=Run(method=system.method, views="one"),
             protocol="even5",
             single=True,
-            on_request=True,
             note=system.differs,
         )
     ]

@@ -36,6 +36,7 @@ IMPORT_NAMES = {
     "pillow": "PIL",
     "jupyter-book": "jupyter_book",
     "pyyaml": "yaml",
+    "beautifulsoup4": "bs4",
 }
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
