@@ -68,6 +68,8 @@ class CheckpointInfo:
     """Channel means that clips are normalised with, on the 0-1 scale."""
     sd: tuple[float, float, float] = SD
     """Channel standard deviations that clips are normalised with."""
+    padding: Literal["black", "grey"] = "black"
+    """What stood in the place of frames past the end of a video (`coreecho.settings.Recipe.padding`)."""
     licence: str = "Apache-2.0"
     """Licence of the weights."""
     notice: str = NOTICE
@@ -78,7 +80,7 @@ class CheckpointInfo:
     """Weights in the file that the model has no use for and that were left out."""
 
 
-DESCRIPTION = ("training_data", "fps", "mean", "sd", "licence", "provenance")
+DESCRIPTION = ("training_data", "fps", "mean", "sd", "padding", "licence", "provenance")
 
 
 def save(model: CoReEcho, path: str | Path, description: Mapping[str, Any]) -> CheckpointInfo:
@@ -87,7 +89,8 @@ def save(model: CoReEcho, path: str | Path, description: Mapping[str, Any]) -> C
     Args:
         model: The network; its clip shape and task are kept too.
         path: File to write or replace.
-        description: ``training_data`` and, if known, ``fps``, ``mean``, ``sd``, ``licence``, ``provenance``.
+        description: ``training_data`` and, if known, ``fps``, ``mean``, ``sd``, ``padding``, ``licence``,
+            ``provenance``.
 
     Raises:
         CheckpointError: If the description does not fit.

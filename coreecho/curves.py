@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from coreecho.errors import RecordError
 from coreecho.experiments import all_rows
 from coreecho.records import Record
 from coreecho.settings import Recipe, Run
@@ -167,10 +168,12 @@ def chosen(record: Record, stage: str) -> dict[str, Any]:
 
 
 def ef_stages(record: Record) -> list[str]:
-    """The stages that are validated on the predicted EF."""
-    own = stage_names(record)
-    entry = {str(each["stage"]): each for each in record.history}
-    return [name for name in own if "val_mae" in entry[name] and (record.run.method, name) not in VALIDATED]
+    """The stages that are validated on the predicted EF; a `RecordError` where the run predicts none."""
+    known = {str(entry["stage"]) for entry in record.history if "val_mae" in entry}
+    found = [name for name in stage_names(record) if name in known and (record.run.method, name) not in VALIDATED]
+    if not found:
+        raise RecordError(f"{record.folder}: none of its stages predicts an EF; choose a row of Tables 1 to 4")
+    return found
 
 
 def distinct(records: Records) -> Records:

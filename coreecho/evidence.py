@@ -99,7 +99,8 @@ def verdict(records: Records, better: str, worse: str) -> str:
     if found is None:
         return NOT_RUN
     gap = f"{found.gap.estimate:.1f} [{found.gap.low:.1f}, {found.gap.high:.1f}]"
-    return f"{found.word} (difference in R2 of {gap} {found.unit})"
+    torn = ", but the seeds disagree" if found.word == "undecided" and found.gap.low > 0 else ""
+    return f"{found.word} (difference in R2 of {gap} {found.unit}{torn})"
 
 
 def _mean_mae(row: str, records: Sequence[Record]) -> float:

@@ -15,7 +15,7 @@ import pandas as pd
 from coreecho import evidence, moving, tables
 from coreecho.errors import RecordError
 from coreecho.experiments import table1
-from coreecho.place import Place
+from coreecho.place import PHANTOM, Place
 from coreecho.tables import NOT_RUN, REPRODUCED, Records, column_label
 
 SHOWN = ("R2 (%)", "MAE")
@@ -93,12 +93,14 @@ def clip(place: Place, profile: str = "demo") -> str:
     """HTML of the typical video's first clip in motion: listed and predicted EF, and what raises the prediction.
 
     Raises:
-        RecordError: CoReEcho was not run, or its clips are neither kept beside the record nor to be made.
+        RecordError: CoReEcho was not run, or not on the phantom, or its clips are neither kept nor to be made.
     """
     records = tables.existing([row for row in table1() if row.name == SYSTEM], profile, place)
     if not records[SYSTEM]:
         raise RecordError(f"{SYSTEM} has no record of profile {profile!r}; `coreecho train {SYSTEM}/seed0` makes one")
     first, video = records[SYSTEM][0], typical(records)
+    if first.data["label"] != PHANTOM:
+        raise RecordError(f"{first.folder}: pictures of patients have no place on the first page; show a phantom's run")
     grid = moving.saliency_grids(first, place)[video]
     listed = first.predictions("first").groupby("video")["label"].first()[video]
     told = f"listed EF {listed:.0f}\N{NO-BREAK SPACE}%, CoReEcho says {grid.prediction:.0f}\N{NO-BREAK SPACE}%"

@@ -29,7 +29,7 @@ from coreecho.errors import CoReEchoError, VideoError
 from coreecho.loading import ClipDataset, single_threaded, stored_frames
 from coreecho.memory import advice
 from coreecho.model import CoReEcho
-from coreecho.protocols import CHUNK, predicted
+from coreecho.protocols import CHUNK, clip_table, predicted
 from coreecho.settings import ClipSettings
 from coreecho.study_video import packed_frames, read_study
 
@@ -161,9 +161,7 @@ class FrozenClips(TorchDataset[Item]):
         z = torch.cat([item.clips for item in items]).to(self.device)  # (sum of V, C_E)
         output = torch.cat([head(part).squeeze(1) for part in z.split(CHUNK)])
         head.train(training)
-        rows = [(item.video, view, at, item.label) for item in items for view, at in enumerate(item.starts)]
-        table = pd.DataFrame(rows, columns=["video", "clip", "start", "label"])
-        return table.assign(prediction=predicted(output.float(), self.model.task).cpu().double().numpy())
+        return clip_table(items, predicted(output.float(), self.model.task))
 
 
 @dataclass(frozen=True)

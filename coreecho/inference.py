@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from coreecho.batches import BLACK
 from coreecho.checkpoints import CheckpointInfo, load, weights_file
-from coreecho.clips import Frames, cut, normalise
+from coreecho.clips import GREY, Frames, Window, cut, frames_shown, normalise
 from coreecho.errors import CheckpointError
 from coreecho.explain import INSTALL, Saliency, available, saliency
 from coreecho.model import CoReEcho
@@ -134,10 +135,13 @@ def predict_with(
     chosen = _protocol(path, video, clip) if protocol == "auto" else protocol
     prepared = _prepare(video, clip, info, chosen)
     starts = list(protocol_starts("even5", clip)(path.name, len(prepared), 0))
-    clips = np.stack([cut(prepared.frames, start, clip) for start in starts])  # (V, T, H, W, 3)
-    outputs = _forward(model, clips)
+    fill = GREY if info.padding == "grey" else BLACK
+    clips = np.stack([cut(prepared.frames, start, clip, fill) for start in starts])  # (V, T, H, W, 3)
+    windows = [(frames_shown(len(prepared), start, clip), 0, 0) for start in starts]
+    inputs = _normalised(model, clips, windows if info.padding == "grey" else None)
+    outputs = _forward(model, inputs)
     notes = (*prepared.notes, *_warnings(video, prepared, clip, info, chosen))
-    shown = _explain(model, clips[:1]) if explain and available() else None
+    shown = saliency(model, inputs[:1]) if explain and available() else None
     if explain and shown is None:
         notes += (f"no Grad-CAM was computed. {INSTALL}",)
     elif shown is not None and shown.empty:
@@ -174,18 +178,17 @@ def _prepare(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: s
     return resample_seconds(square, info.fps) if info.fps and square.fps else square
 
 
-@torch.inference_mode()
-def _forward(model: CoReEcho, clips: Frames) -> list[float]:
-    device = next(model.parameters()).device
+def _normalised(model: CoReEcho, clips: Frames, windows: Sequence[Window] | None) -> torch.Tensor:
+    """Clips (V, T, H, W, 3) as the network takes them, where it is."""
     tensor = torch.from_numpy(np.ascontiguousarray(clips.transpose(0, 4, 1, 2, 3)))  # (V, 3, T, H, W)
-    outputs: list[float] = model(normalise(tensor.to(device), model.levels)).float().cpu().tolist()
+    inside = None if windows is None else torch.tensor(windows)
+    return normalise(tensor.to(next(model.parameters()).device), model.levels, inside)
+
+
+@torch.inference_mode()
+def _forward(model: CoReEcho, inputs: torch.Tensor) -> list[float]:
+    outputs: list[float] = model(inputs).float().cpu().tolist()
     return outputs
-
-
-def _explain(model: CoReEcho, clip: Frames) -> Saliency:
-    """Grad-CAM of one clip (1, T, H, W, 3)."""
-    tensor = torch.from_numpy(np.ascontiguousarray(clip.transpose(0, 4, 1, 2, 3)))  # (1, 3, T, H, W)
-    return saliency(model, normalise(tensor.to(next(model.parameters()).device), model.levels))
 
 
 def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:
@@ -200,7 +203,11 @@ def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInf
     span = f"{clip.span} frames" + (f" ({clip.span / rate:.2f} s)" if rate else "")
     if len(video) < clip.span:
         length = f"{len(video)} frames" + (f" ({len(video) / rate:.2f} s)" if rate else "")
-        notes.append(f"short: {length}, a clip spans {span}; the rest was filled with black frames, as the paper does")
+        notes.append(
+            f"short: {length}, a clip spans {span}; the rest was filled with black frames, as the paper does"
+            if info.padding == "black"
+            else f"short: {length}, a clip spans {span}; the rest was filled with grey frames, as in training"
+        )
     if video.fps is None:
         notes.append("the file gives no frame rate: its frames were taken as they are")
     elif protocol == "paper" and info.fps and abs(video.fps - info.fps) > 0.2 * info.fps:

@@ -98,14 +98,19 @@ def strip(frames: Bytes, quality: int = SHOWN_QUALITY) -> bytes:
     Raises:
         RecordError: not grey frames, or too many of them for one picture.
     """
-    from PIL import Image
-
     if frames.ndim != 3 or frames.dtype != np.uint8 or not frames.size:
         raise RecordError(f"a clip is (T, S, S) in uint8; got {frames.shape} in {frames.dtype}")
     if frames.shape[0] * frames.shape[2] > WIDEST:
         raise RecordError(f"{len(frames)} frames of {frames.shape[2]} pixels are wider than a WebP picture can be")
+    return webp(np.hstack(list(frames)), quality)
+
+
+def webp(picture: Bytes, quality: int) -> bytes:
+    """A grey picture (H, W) as a WebP file, packed as well as the library can."""
+    from PIL import Image
+
     data = io.BytesIO()
-    Image.fromarray(np.hstack(list(frames))).save(data, "WEBP", quality=quality, method=6)
+    Image.fromarray(picture).save(data, "WEBP", quality=quality, method=6)
     return data.getvalue()
 
 

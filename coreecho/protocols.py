@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from coreecho import distributed
-from coreecho.batches import joined
+from coreecho.batches import Item, joined
 from coreecho.clips import MEAN, SD, StartRule, generator, legal_starts, normalise
 from coreecho.datasets import Study
 from coreecho.errors import DataError
@@ -104,20 +104,17 @@ def predict_clips(
         outputs = [
             _forward(model, clips[part].to(device), None if windows is None else windows[part]) for part in parts
         ]
-        tables.append(
-            pd.DataFrame(
-                {
-                    "video": [item.video for item in items for _ in item.starts],
-                    "clip": [number for item in items for number, _ in enumerate(item.starts)],
-                    "start": [start for item in items for start in item.starts],
-                    "label": [item.label for item in items for _ in item.starts],
-                    "prediction": torch.cat(outputs).cpu().double().numpy(),
-                }
-            )
-        )
+        tables.append(clip_table(items, torch.cat(outputs)))
     model.train(training)
     shares = distributed.gather_objects(tables)
     return pd.concat([table for share in shares for table in share], ignore_index=True)
+
+
+def clip_table(items: Sequence[Item], predictions: torch.Tensor) -> pd.DataFrame:
+    """One row per clip of the items, in order: video, clip (0, 1, ...), start, label and prediction (sum of V,)."""
+    rows = [(item.video, view, at, item.label) for item in items for view, at in enumerate(item.starts)]
+    table = pd.DataFrame(rows, columns=["video", "clip", "start", "label"])
+    return table.assign(prediction=predictions.cpu().double().numpy())
 
 
 def _forward(model: nn.Module, clips: torch.Tensor, windows: torch.Tensor | None) -> torch.Tensor:

@@ -68,9 +68,11 @@ def terms(embeddings: npt.ArrayLike, labels: npt.ArrayLike, temperature: float =
         for m in others(gaps, n):
             members = tuple(member for member in others(gaps, n) if gaps[n, member] >= gaps[n, m])
             values = tuple(float(closeness[n, member]) for member in members)
-            share = float(closeness[n, m]) / sum(values)
             gap, distance = float(gaps[n, m]) * STEP, float(distances[n, m])
-            found.append(Term(n, m, gap, distance, members, values, share, abs(float(np.log(share)))))
+            # By logarithms, since the closeness of clips that lie far apart rounds to 0.
+            whole = float(np.logaddexp.reduce(-distances[n, list(members)] / temperature))
+            loss = max(0.0, whole + distance / temperature)
+            found.append(Term(n, m, gap, distance, members, values, float(np.exp(-loss)), loss))
     return found
 
 

@@ -37,6 +37,10 @@ class Interval:
         low, high = sorted((factor * self.low, factor * self.high))
         return Interval(factor * self.estimate, low, high)
 
+    def excludes(self, value: float = 0) -> bool:
+        """Whether all of the interval lies to one side of a value."""
+        return self.low > value or self.high < value
+
 
 @dataclass(frozen=True)
 class Difference(Interval):

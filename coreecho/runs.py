@@ -160,6 +160,7 @@ def _train(model: CoReEcho, data: Dataset, about: dict[str, Any], job: _Job, ten
     about_model = {
         "training_data": f"{about['label']}, {profile.name} profile",
         "fps": data_fps(run, profile),
+        "padding": plan.recipe.padding,
         "licence": "Apache-2.0" if about["label"] in SYNTHETIC else "the terms of the training data apply",
         "provenance": {"run": run.slug, "key": job.key, **origin},
     }

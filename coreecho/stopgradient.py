@@ -103,12 +103,9 @@ def run(*, stop: bool, seed: int = 0, steps: int = 400) -> Trial:
         seed: of data, first weights and order of the videos.
         steps: of 16 videos with two clips each.
     """
-    state = torch.random.get_rng_state()
-    torch.manual_seed(seed)
-    try:
+    with torch.random.fork_rng():  # the caller's random numbers stay as they were
+        torch.manual_seed(seed)
         return _train(stop, seed, steps)
-    finally:
-        torch.random.set_rng_state(state)
 
 
 def _train(stop: bool, seed: int, steps: int) -> Trial:
@@ -151,6 +148,8 @@ def table(trials: Sequence[Trial]) -> pd.DataFrame:
     lines = []
     for stop in (True, False):
         own = [trial for trial in trials if trial.stop == stop]
+        if not own:
+            continue
         measures = {
             "Gradient at the encoder from the ranking loss": [trial.rnc_norm[-LAST:].mean() for trial in own],
             "from the absolute error": [trial.l1_norm[-LAST:].mean() for trial in own],

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -61,21 +60,28 @@ def _register() -> None:
 
 
 class _TimmFinder(importlib.abc.MetaPathFinder):
-    """Waits for ``import timm``, lets the usual finders find it, and registers once it is loaded."""
+    """Waits until timm is loaded, lets the other finders find it, and registers then.
+
+    It stays until that has happened: other libraries look whether timm is there (`importlib.util.find_spec`) without
+    loading it.
+    """
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname != "timm":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next((each for each in found if each is not None), None)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
 
             def load_and_register(module: ModuleType) -> None:
                 load(module)
                 _register()
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
 
             spec.loader.exec_module = load_and_register  # type: ignore[method-assign]
         return spec

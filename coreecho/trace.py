@@ -117,7 +117,7 @@ def _each(values: Iterable[str]) -> str:
 def _line(trace: Trace, known: set[str]) -> dict[str, str]:
     record, run = trace.record, trace.record.run
     above = str(record.data.get("parent", ""))
-    start: str = "random" if run.init == "k400" and record.profile.k400 == "none" else run.init
+    start: str = "random" if run.init == "k400" and record.profile.k400 != "file" else run.init
     if above:
         source = "pretext" if run.init == "k400" else run.init
         start = f"{source} [{above}](#run-{above})" if above in known else f"{source} {above}"

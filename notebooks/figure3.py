@@ -84,38 +84,38 @@ def grid(data, name, *, sign="raises", which=0, task="ef"):
 
 
 # %% [markdown]
-# ## EchoNet-Dynamic
+# ## EchoNet-Dynamic or its phantom
 #
 # One video stands for each quarter of the test set by EF: the one in the middle. No network has a say in this choice.
 
-# %% tags=["full-width"] mystnb={"image": {"alt": "Four videos, one a row, as eight or nine frames each, under coloured maps of what raises the predicted ejection fraction: EchoCoTr's on the left, CoReEcho's on the right; the left ventricle is outlined at end-diastole and end-systole."}, "figure": {"caption": "What raises the predicted EF, first seed. The title names data and profile.", "name": "fig-figure3"}}
+# %% mystnb={"image": {"alt": "Four videos as eight frames each under coloured maps of what raises the predicted ejection fraction: EchoCoTr's above, CoReEcho's below; the left ventricle is outlined at end-diastole and end-systole."}, "figure": {"caption": "What raises the predicted EF, first seed. The title names data and profile.", "name": "fig-figure3"}}
 grid("echonet", "figure3")
 
 # %% [markdown]
 # A map of what raises the EF leaves out what lowers it. The two need not cover the same places.
 
-# %% tags=["full-width"] mystnb={"image": {"alt": "The same four videos under maps of what lowers the predicted ejection fraction, EchoCoTr's on the left, CoReEcho's on the right."}, "figure": {"caption": "What lowers the predicted EF, same videos and networks.", "name": "fig-figure3-lowers"}}
+# %% mystnb={"image": {"alt": "The same four videos under maps of what lowers the predicted ejection fraction, EchoCoTr's above, CoReEcho's below."}, "figure": {"caption": "What lowers the predicted EF, same videos and networks.", "name": "fig-figure3-lowers"}}
 grid("echonet", "figure3_lowers", sign="lowers")
 
-# %% tags=["full-width"] mystnb={"image": {"alt": "The same four videos under maps of what raises the predicted ejection fraction, for the networks of the last seed."}, "figure": {"caption": "What raises the predicted EF, same videos, networks of the last seed: how much of a map is chance of training.", "name": "fig-figure3-seed"}}
+# %% mystnb={"image": {"alt": "The same four videos under maps of what raises the predicted ejection fraction, for the networks of the last seed."}, "figure": {"caption": "What raises the predicted EF, same videos, networks of the last seed: how much of a map is chance of training.", "name": "fig-figure3-seed"}}
 grid("echonet", "figure3_last_seed", which=-1)
 
 # %% [markdown]
-# ## CAMUS
+# ## CAMUS or its phantom
 #
 # The models are the probing ones, as in the paper: a new head on a frozen encoder. The videos are chosen by the same
 # rule from the test set of the first fold. Every frame is outlined.
 
-# %% tags=["full-width"] mystnb={"image": {"alt": "Four CAMUS half cycles, one a row, under maps of what raises the predicted ejection fraction, probed from EchoCoTr on the left and from CoReEcho on the right; the ventricle is outlined in every frame."}, "figure": {"caption": "CAMUS, probing models: what raises the predicted EF.", "name": "fig-figure3-camus"}}
+# %% mystnb={"image": {"alt": "Four half cycles in CAMUS's form under maps of what raises the predicted ejection fraction, probed from EchoCoTr above and from CoReEcho below; the ventricle is outlined in every frame."}, "figure": {"caption": "CAMUS's form, probing models: what raises the predicted EF. The title names data and profile.", "name": "fig-figure3-camus"}}
 grid("camus", "figure3_camus")
 
 # %% [markdown]
-# ## HMC-QU
+# ## HMC-QU or its phantom
 #
 # Two echos without and two with an infarction, the first by name of the first fold's test set. The outline is that of
 # the wall and what it encloses.
 
-# %% tags=["full-width"] mystnb={"image": {"alt": "Four HMC-QU cardiac cycles, two without and two with an infarction, under maps of what raises the logit of an infarction, probed from EchoCoTr on the left and from CoReEcho on the right."}, "figure": {"caption": "HMC-QU, probing models: what raises the logit of an infarction.", "name": "fig-figure3-hmcqu"}}
+# %% mystnb={"image": {"alt": "Four cardiac cycles in HMC-QU's form, two without and two with an infarction, under maps of what raises the logit of an infarction, probed from EchoCoTr above and from CoReEcho below."}, "figure": {"caption": "HMC-QU's form, probing models: what raises the logit of an infarction. The title names data and profile.", "name": "fig-figure3-hmcqu"}}
 grid("hmcqu", "figure3_hmcqu", task="mi")
 
 # %% [markdown]

@@ -97,7 +97,7 @@ Markdown("\n".join(f"- {row.system}: {row.note.removeprefix(row.system + ': ')}"
 (row,) = experiments.later()
 after = tables.filled([row], scale, place, seeds)
 here = f"{tables.made_on(after)}\n\n{tables.to_markdown(evidence.by_seed(after))}"
-Markdown(f"{row.system}, published on EchoNet-Dynamic: MAE {row.published['mae']:.2f}.\n\n{here}")
+Markdown(f"{row.system}, published on EchoNet-Dynamic: MAE {row.published['mae']:.2f} EF points. Run here:\n\n{here}")
 
 # %% tags=["nbval-check-output"]
 Markdown(f"- {row.system}: {row.note}")

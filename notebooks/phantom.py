@@ -45,7 +45,7 @@ out = Path(figures_dir) if figures_dir else project_root() / "figures"
 # ## Contact sheet
 #
 # End-diastole beside end-systole at the size of EchoNet-Dynamic, 112x112 pixels: apex at the top, left ventricle on the
-# right, left atrium below it, sorted by the listed EF.
+# right, left atrium below it, sorted by the true EF.
 
 # %% mystnb={"image": {"alt": "Eight synthetic apical four-chamber views, each at end-diastole and end-systole, sorted by ejection fraction: the left ventricle shrinks the more, the higher it is."}, "figure": {"caption": "Eight phantom studies at 112x112 pixels. In each pair end-diastole is on the left, end-systole on the right.", "name": "fig-phantom"}}
 small = dataclasses.replace(GPU.phantom, train=studies - 2, val=1, test=1, min_frames=60, max_frames=60)

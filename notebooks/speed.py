@@ -14,7 +14,7 @@
 # %% [markdown]
 # # Speed and memory
 #
-# - **Shows**: `make bench`: parts of this package against literal versions of them.
+# - **Shows**: parts of this package against literal versions of them, as `make bench` measures them.
 # - **Takes**: seconds from the committed measurements; `make bench` takes them again in about six minutes on two CPU
 #   cores.
 #

@@ -122,7 +122,7 @@ if same:
     again = tables.filled(same, scale, place, seeds)
     shown = f"{tables.made_on(again)}\n\n{tables.to_markdown(evidence.by_seed(again))}"
 else:
-    shown = f"In the {profile} profile all rows share one recipe already."
+    shown = f"In the {profile} profile the paper's three rows share one recipe already."
 Markdown(shown)
 
 # %% [markdown]
@@ -148,7 +148,7 @@ Markdown(truth or "Real data: no true EF is known.")
 # %% [markdown]
 # ## Predicted and listed EF
 
-# %% mystnb={"image": {"alt": "Scatter plots of predicted against listed ejection fraction, one for each row of the table; the points follow the diagonal."}, "figure": {"caption": "Predicted against listed EF of every test video, mean over seeds where there are several. The columns of the table above name profile and data.", "name": "fig-table1-scatter"}}
+# %% mystnb={"image": {"alt": "Scatter plots of predicted against listed ejection fraction, one for each row of the table; the points follow the diagonal."}, "figure": {"caption": "Predicted against listed EF of every test video, mean over seeds where there are several. The title names data and profile.", "name": "fig-table1-scatter"}}
 figure = figures.predicted_against_listed(records)
 figures.save(figure, out, "table1_scatter")
 SVG(out / "table1_scatter.svg")

@@ -105,7 +105,7 @@ claims = {
     ),
 }
 lines = [f"- {claim}: {evidence.verdict(records, better, worse)}." for claim, (better, worse) in claims.items()]
-Markdown("\n".join(lines))
+Markdown(f"{tables.made_on(records)}\n\n" + "\n".join(lines))
 
 # %% [markdown]
 # The paper's claim on the second stage is another one: not that it raises R2 (81.50 to 81.59) but that it steadies the
@@ -117,19 +117,22 @@ Markdown("\n".join(lines))
 sd = {row.name: row.published["r2_sd"] for row in rows if row.published}
 printed = spread.spread_ratio(sd["table2/stage-one"], sd["table2/full"], (3, 3))
 ours = spread.steadier(records, "table2/full", "table2/stage-one")
-Markdown(f"- As published: {spread.sentence(printed)}.\n- Here ({profile}): {spread.sentence(ours)}.")
+label = tables.column_label(records["table2/full"][0])
+Markdown(f"- As published: {spread.sentence(printed)}.\n- Here ({label}): {spread.sentence(ours)}.")
 
 # %% [markdown]
-# Paired differences from the full method, over patients and averaged over seeds:
+# Paired differences from the full method, over patients and averaged over seeds; for MAE and RMSE (EF points) negative
+# values favour the full method, for R2 positive ones do:
 
 # %% tags=["nbval-check-output"]
 differences = evidence.differences(records, "table2/full")
-Markdown(tables.to_markdown(differences.replace("K400", k400, regex=True)))
+shown = tables.to_markdown(differences.replace("K400", k400, regex=True))
+Markdown(f"{tables.made_on(records)}\n\n{shown}")
 
 # %% [markdown]
 # ## The runs behind it
 #
-# Each key leads to the run's line on the page [Provenance](provenance.ipynb).
+# Each key leads to the run's page; [Provenance](provenance.ipynb) has all runs in one list.
 
 # %% tags=["nbval-check-output"]
 Markdown(tables.to_markdown(trace.behind(records)))

@@ -84,14 +84,19 @@ SVG(out / "table3.svg")
 Markdown(
     "\n".join(
         [
+            tables.made_on(records) + "\n",
             f"- Augmentation (A) raises R2: {evidence.verdict(records, 'table3/full', 'table3/no-augmentation')}.",
             f"- Two clips (2xC) raise R2: {evidence.verdict(records, 'table3/full', 'table3/one-clip')}.",
         ]
     )
 )
 
+# %% [markdown]
+# Paired differences, over patients and averaged over seeds; for MAE and RMSE (EF points) negative values favour the full
+# augmentation, for R2 positive ones do:
+
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(evidence.differences(records, "table3/full")))
+Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.differences(records, 'table3/full'))}")
 
 # %% [markdown]
 # ## The runs behind it

@@ -71,7 +71,7 @@ table = transfer.camus(records, paper_records)
 table.write(out, "table4")
 Markdown(table.markdown())
 
-# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published correlation in good and medium pictures as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "correlation in good and medium pictures, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-table4"}}
+# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published correlation in good and medium pictures as hollow points, on the right what was found here as filled points with 95 % intervals. The values are those of the table above."}, "figure": {"caption": "Correlation in good and medium pictures, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients.", "name": "fig-table4"}}
 figures.save(figures.table_intervals(table.numbers, "Corr., Good & Medium"), out, "table4")
 SVG(out / "table4.svg")
 

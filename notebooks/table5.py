@@ -72,7 +72,7 @@ table = transfer.hmcqu(records, paper_records)
 table.write(out, "table5")
 Markdown(table.markdown())
 
-# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published accuracy as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "accuracy, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-table5"}}
+# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published accuracy as hollow points, on the right what was found here as filled points with 95 % intervals. The values are those of the table above."}, "figure": {"caption": "Accuracy, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients.", "name": "fig-table5"}}
 figures.save(figures.table_intervals(table.numbers, "Accuracy"), out, "table5")
 SVG(out / "table5.svg")
 

@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import logging
+import os
 import re
 import shlex
 import shutil
@@ -284,6 +285,9 @@ def test_a_check_and_predictions_fit_the_terminal(capsys, terminal, phantom_fold
         (["train", "table1/coreecho", "--set", "shared.epoch=3"], "did you mean shared.epochs"),
         (["train", "table1/coreecho", "--set", "epochs=3"], "epochs"),
         (["completion", "bsh"], "did you mean bash"),
+        (["bench", "rnc"], "coreecho bench: nothing is done with 'rnc'; see coreecho bench --help"),
+        (["train", "--profle", "demo"], "did you mean --profile? see coreecho train --help"),
+        (["notebook", "table1", "-p", "profil=demo"], "notebook table1 has profile, data_root"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -294,6 +298,18 @@ def test_what_was_meant_is_suggested_in_one_line(capsys, arguments, meant):
     assert err.startswith("coreecho")
     assert meant in err
     assert len(err) < 500
+
+
+@pytest.mark.parametrize("arguments", [["completion", "bash"], ["runs", "list", "--runs-dir", "nowhere"]])
+def test_a_reader_who_has_enough_is_no_error(arguments, tmp_path):
+    unread, output = os.pipe()
+    os.close(unread)
+    program = f"import sys; from coreecho.cli import main; sys.exit(main({arguments!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=output, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False
+    )
+    os.close(output)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_nothing_is_suggested_where_nothing_is_alike(capsys):

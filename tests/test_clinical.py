@@ -345,6 +345,14 @@ def test_grades_are_those_of_the_studies_with_all_folds(tmp_path):
     assert "not yet run" in words.on_grades(None)
 
 
+def test_a_grade_that_no_picture_has_stays_empty():
+    graded = pictures.Graded(scored(), np.where(np.arange(N) % 4 == 0, "Poor", "Good"))
+    table = picture_tables.grades_table([graded]).display
+    none = table[table["Quality"] == "Medium"].drop(columns=["Data", "System", "Quality"])
+    assert none["Patients"].tolist() == ["0"] * len(none)
+    assert (none.drop(columns="Patients") == "–").all(axis=None)
+
+
 @pytest.mark.parametrize(("spoilt", "said"), [("Poor", "are read worse"), ("Good", "are read better")])
 def test_the_sentence_on_grades_follows_the_numbers(spoilt, said):
     grades = np.where(np.arange(N) % 4 == 0, "Poor", "Good")

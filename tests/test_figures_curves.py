@@ -110,6 +110,14 @@ def test_the_table_and_the_sentences_tell_what_the_histories_hold(records):
     assert "None" in curves.second_stage_sentence(alone)
 
 
+def test_runs_that_predict_no_ef_are_refused(records):
+    history = [{name: value for name, value in each.items() if name != "val_mae"} for each in one_stage()]
+    classes = {"table1/echocotr": [dataclasses.replace(records["table1/echocotr"][0], history=history)]}
+    for told in (curves.summary, curves.second_stage_sentence, drawn.training_curves):
+        with pytest.raises(RecordError, match="Tables 1 to 4"):
+            told(classes)
+
+
 def test_rows_of_one_training_are_shown_once(records):
     twice = records | {"table2/full": records["table1/coreecho"], "table1/adacon": []}
     assert list(curves.distinct(twice)) == ["table1/echocotr", "table1/coreecho"]

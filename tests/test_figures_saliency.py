@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from coreecho import figures
 from coreecho.errors import RecordError
@@ -37,17 +38,15 @@ SAMPLES = [sample(number) for number in range(3)]
 
 
 def panels(figure):
-    """The axes that show a frame, row by row and system by system."""
+    """The axes that show a frame, sample by sample, and of each sample system by system."""
     return [axes for axes in figure.axes if axes.get_images()]
 
 
 def words(figure):
-    import matplotlib.text
-
-    return " | ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+    return " | ".join(text.get_text() for text in figure.findobj(Text))
 
 
-def test_every_sample_is_a_row_and_every_system_a_block():
+def test_every_system_has_a_row_for_every_sample():
     figure = saliency_grid({"EchoCoTr": SAMPLES, "CoReEcho": SAMPLES}, "phantom, tiny")
     assert len(panels(figure)) == 2 * 3 * 4
     told = words(figure)
@@ -96,7 +95,7 @@ def test_systems_that_show_different_videos_are_refused():
             saliency_grid(systems, "phantom")
 
 
-def test_the_words_of_a_row_do_not_push_panels_apart_and_the_file_is_always_the_same(tmp_path):
+def test_frames_stand_evenly_the_figure_fits_a_page_and_the_file_is_always_the_same(tmp_path):
     for name in ("one", "two"):
         figure = saliency_grid({"A": SAMPLES, "B": SAMPLES}, "phantom")
         figures.save_png(figure, tmp_path / f"{name}.png")
@@ -105,3 +104,5 @@ def test_the_words_of_a_row_do_not_push_panels_apart_and_the_file_is_always_the_
     left = [panel.get_window_extent().x0 for panel in panels(figure)[:4]]
     steps = np.diff(left)
     assert steps.max() - steps.min() < 2
+    assert figure.get_figwidth() <= 6.3
+    assert min(text.get_fontsize() for text in figure.findobj(Text) if text.get_text()) >= 7

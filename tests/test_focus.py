@@ -9,11 +9,13 @@ import torch
 from helpers import TINY, cavity_mask, sector_frames, tiny_model, tiny_place
 
 from coreecho import focus, phantom
+from coreecho.clips import GREY, normalise
 from coreecho.datasets import Dataset, Study, read_camus, read_hmcqu
 from coreecho.errors import DataError, RecordError
 from coreecho.explain import Saliency
 from coreecho.focus import outlined
 from coreecho.focus import tables as focus_tables
+from coreecho.focus.maps import explained
 from coreecho.focus.outlined import Outlined, nearest_start, outlined_studies
 from coreecho.focus.samples import choose, samples, shown_frames
 from coreecho.runs import ensure
@@ -87,7 +89,22 @@ def test_a_traced_frame_that_the_clip_does_not_reach_is_not_measured(phantom_dat
     for seen in found:
         assert len(seen.measured) == len(seen.ventricle) == len(seen.moments)
         assert seen.apart <= 1
+        assert seen.inside == short.frames
     assert any(len(seen.measured) == 1 for seen in found)
+
+
+def test_a_clip_beyond_its_video_is_explained_with_the_padding_it_was_trained_with(tiny_records, phantom_data):
+    (record, *_), model = tiny_records["table1/echocotr"], tiny_model().eval()
+    own = dataclasses.replace(record.profile.recipe(record.run), padding="grey")
+    long = dataclasses.replace(record.profile.clip_settings(record.run), frames=24, stride=2)
+    profile = dataclasses.replace(record.profile, own={"echocotr": own}, own_clips={"echocotr": long})
+    (seen, prediction, _), *_ = explained(dataclasses.replace(record, profile=profile), model, phantom_data)
+    assert 0 < seen.inside < 24
+    assert (seen.frames[seen.inside :] == GREY).all()
+    clip = normalise(torch.from_numpy(seen.frames.transpose(3, 0, 1, 2))[None], model.levels)
+    clip[:, :, seen.inside :] = 0
+    with torch.no_grad():
+        assert prediction == float(model(clip)[0])
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +186,7 @@ def seen_clip(moments=True):
         sector=sector,
         moments={"ed": 0, "es": 1} if moments else {},
         apart=0,
+        inside=4,
     )
 
 

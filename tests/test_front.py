@@ -37,6 +37,13 @@ def test_the_clip_is_that_of_the_median_error(tmp_path):
     assert (errors < errors[chosen]).sum() == (len(errors) - 1) // 2
 
 
+def test_no_patient_is_on_the_first_page(tmp_path, monkeypatch):
+    own = fabricated.records(tmp_path, label="EchoNet-Dynamic")
+    monkeypatch.setattr(front.tables, "existing", lambda *_: own)
+    with pytest.raises(RecordError, match="pictures of patients"):
+        front.clip(Place(runs_dir=tmp_path))
+
+
 def test_the_clip_says_what_it_is():
     shown = front.clip(Place())
     assert "<echo-clip" in shown

@@ -129,9 +129,11 @@ def test_timm_options_that_cannot_be_met_are_refused(options, words):
         timm.create_model("uniformer_small_video", **options)
 
 
-def test_timm_is_not_loaded_unasked_and_registers_when_it_is():
+@pytest.mark.parametrize("looks", ["", "import importlib.util; assert importlib.util.find_spec('timm')\n"])
+def test_timm_is_not_loaded_unasked_and_registers_when_it_is(looks):
     program = (
-        "import sys, coreecho; assert 'timm' not in sys.modules\n"
+        f"import sys, coreecho; {looks or 'pass'}\n"
+        "assert 'timm' not in sys.modules\n"
         "import timm; assert timm.is_model('uniformer_small_video')\n"
         "assert all(type(finder).__name__ != '_TimmFinder' for finder in sys.meta_path)"
     )

@@ -13,9 +13,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from coreecho import checkpoints, cli, explain, figures, inference, predict
+from coreecho.datasets import Study
 from coreecho.echofiles import find_files
 from coreecho.errors import CheckpointError, DataError, VideoError
 from coreecho.figures.style import SALIENCY
+from coreecho.protocols import predict_clips, protocol_starts
 from coreecho.weightfiles import sha256
 
 FRAMES, MASK = sector_frames(40, 120, 160)
@@ -108,6 +110,22 @@ def test_what_is_odd_in_a_file_is_said(tmp_path, checkpoint):
     assert any("no ultrasound sector found" in note for note in predict(tmp_path / "black.avi", checkpoint).notes)
     with pytest.raises(VideoError, match="one frame only"):
         predict(write_avi(tmp_path / "still.avi", FRAMES[:1]), checkpoint)
+
+
+def test_a_short_file_is_padded_as_in_training(tmp_path):
+    model, path = tiny_model().eval(), write_avi(tmp_path / "short.avi", sector_frames(12, 32, 32)[0])
+    weights = tmp_path / "grey.safetensors"
+    checkpoints.save(model, weights, {"training_data": "EchoNet-Dynamic", "padding": "grey"})
+    found, study = predict(path, weights, explain=True), Study(id="short", path=path, label=50.0, split="test")
+    grey, black = (
+        predict_clips(model, [study], model.clip, protocol_starts("even5", model.clip), padding=padding)["prediction"]
+        for padding in ("grey", "black")
+    )
+    told = [clip.ef for clip in found.clips]
+    assert told == pytest.approx(grey.tolist(), abs=1e-5)
+    assert told != pytest.approx(black.tolist(), abs=1e-3)
+    assert any("grey frames, as in training" in note for note in found.notes)
+    assert found.saliency is not None
 
 
 def test_a_folder_stands_for_the_echo_files_in_it(mixed):

@@ -31,6 +31,11 @@ def test_the_mean_of_the_terms_is_the_loss(seed, temperature):
     )
 
 
+def test_clips_that_lie_far_apart_have_a_loss_too():
+    z, y = np.array([[0.0], [3000.0], [1.0], [5000.0]]), [20, 30, 40, 50]
+    assert ranking.mean(ranking.terms(z, y)) == pytest.approx(float(rnc_loss(torch.tensor(z), torch.tensor(y))))
+
+
 def test_each_term_says_who_competes_with_whom():
     own = [term for term in ranking.terms(FOUR, LABELS) if term.anchor == 1]
     assert [(term.other, term.gap, term.members) for term in own] == [
@@ -150,6 +155,7 @@ def test_tables_of_the_page_hold_what_was_measured(trials):
     table = stopgradient.table(trials)
     assert table["Stop-gradient"].tolist() == ["yes", "no"]
     assert table["from the absolute error"][0] == "0.00 [0.00, 0.00]"
+    assert stopgradient.table(trials[1:])["Stop-gradient"].tolist() == ["no"]
     anchor = ranking.table(ranking.terms(FOUR, LABELS), LABELS, 1)
     assert anchor["Set S (EF, %)"].tolist() == ["25, 58, 70", "58, 70", "70"]
     assert anchor["-log(share)"].tolist()[-1] == "0.000"

@@ -49,7 +49,7 @@ CLAIMS = (
         "± 0.18, as Table 2 has it, nor one of them: the largest of three values lies at most 1.155 standard "
         "deviations above their mean, here at 81.8. EchoCoTr's RMSE of 5.30 is an R2 of 81.2 and so equals its mean "
         "of three runs in Table 2 (81.22): the two rows may not have been treated alike. The authors of EchoCoTr print "
-        "an MAE of 3.95, those of AdaCon 3.86, which is below CoReEcho's. The other rows are copied, here as there.",
+        "an MAE of 3.95, those of AdaCon 3.86, which is below CoReEcho's. The paper copies the other rows.",
         kind="mae",
         measure="MAE of the mean of three clips; both rivals have to be behind",
         rows=("table1/coreecho", "table1/echocotr", "table1/adacon"),

@@ -1,7 +1,8 @@
 """The command line: ``coreecho data | train | runs | notebook | demo | predict | bench | completion``.
 
 Exit status 0: done; 2: something that the user can mend, said in a line or two on stderr; 130: interrupted; 143: ended
-by SIGTERM, with everything saved. With ``--json`` one JSON document is all that stdout gets.
+by SIGTERM, with everything saved; 141: nobody reads the output any longer (``| head``). With ``--json`` one JSON
+document is all that stdout gets.
 
 A command imports what it computes with only when it runs: help and completion need no PyTorch.
 """
@@ -50,13 +51,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with progress.quiet(arguments.quiet), _above_bars(), nullcontext() if first else redirect_stdout(io.StringIO()):
             status: int = arguments.run(arguments)
+            sys.stdout.flush()
     except CoReEchoError as error:
         print(f"coreecho {arguments.command}: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print(f"coreecho {arguments.command}: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        return 141
     return status
+
+
+def _unread() -> bool:
+    """Whether it is stdout that nobody reads any longer; it then leads nowhere, so that the end says nothing of it."""
+    try:
+        print(flush=True)  # a pipe tells by failing alone
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _above_bars() -> AbstractContextManager[None]:

@@ -42,7 +42,8 @@ def _notebook(arguments: argparse.Namespace) -> int:
         print(notebooks.refresh(name))
         return 0
     for key in (assignment.partition("=")[0] for assignment in arguments.parameter):
-        require(f"parameter of notebook {name}", key, notebooks.defaults(name))
+        known = notebooks.defaults(name)
+        require("parameter", key, known, f"notebook {name} has {', '.join(known)}")
     parameters = notebooks.parse_parameters(name, arguments.parameter)
     print(notebooks.execute(name, parameters, arguments.out))
     return 0

@@ -37,7 +37,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exits with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        end = "" if message.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: {message}{end} see {self.prog} --help\n")
 
     def commands(self) -> dict[str, Parser]:
         """The parsers below this one, by name."""
@@ -50,11 +51,15 @@ class Parser(argparse.ArgumentParser):
         return [leaf for parser in below.values() for leaf in parser.leaves()] if below else [self]
 
     def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """As argparse, but an unknown option is named before anything else that may be missing because of it."""
+        """As argparse, but what is unknown is named by the command that does not know it, and options first of all."""
         words = list(args or [])
-        if not self.commands():
-            self._refuse_unknown(words[: words.index("--")] if "--" in words else words)
-        return super().parse_known_args(words, namespace)
+        if self.commands():
+            return super().parse_known_args(words, namespace)
+        self._refuse_unknown(words[: words.index("--")] if "--" in words else words)
+        found, rest = super().parse_known_args(words, namespace)
+        if rest:  # here, since the parser above would name its own help
+            self.error(f"nothing is done with {' '.join(rest)!r}")
+        return found, rest
 
     def _refuse_unknown(self, words: Sequence[str]) -> None:
         known = [name for name in self._option_string_actions if name.startswith("--")]

@@ -12,10 +12,12 @@ from coreecho.clinical.pictures import SETTINGS, Graded, thirds
 from coreecho.clinical.scored import Scored, oracle
 from coreecho.clinical.tables import AGREEMENT, ERRORS, cell, number
 from coreecho.datasets.camus import QUALITIES
-from coreecho.resampling import Difference
+from coreecho.resampling import Difference, Interval
 from coreecho.tables import NOT_RUN, Table
 
 LIMITS = ("lower", "upper")
+NOTHING = Interval(float("nan"), float("nan"), float("nan"))
+"""Of a grade that no picture has."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Effect:
     @property
     def told_apart(self) -> bool:
         """Whether the interval of the difference excludes 0."""
-        return self.gap.low > 0 or self.gap.high < 0
+        return self.gap.excludes()
 
 
 def grades_table(found: Sequence[Graded]) -> Table:
@@ -49,7 +51,10 @@ def grades_table(found: Sequence[Graded]) -> Table:
         errors = bands.by_group(each.scored.labels, each.scored.predictions, each.members)
         for grade, own, members in zip(QUALITIES, errors, each.members, strict=True):
             inside = members > 0
-            reach = agreement.bootstrap(each.scored.labels[inside], each.scored.predictions[:, inside])
+            if inside.any():
+                reach = agreement.bootstrap(each.scored.labels[inside], each.scored.predictions[:, inside])
+            else:
+                reach = dict.fromkeys(LIMITS, NOTHING)
             line = {"Data": each.scored.data, "System": each.scored.system, "Quality": grade}
             line |= {"Patients": f"{members.sum():.0f}"}
             line |= {form[0]: cell(own[metric], form) for metric, form in ERRORS.items()}

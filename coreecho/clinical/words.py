@@ -36,7 +36,7 @@ def on_agreement(each: Scored) -> str:
     way = "low EFs are read too high and high ones too low" if slope.estimate < 0 else (
         "low EFs are read too low and high ones too high"
     )  # fmt: skip
-    trend = way if _apart(slope) else "no trend with the EF is told apart from none"
+    trend = way if slope.excludes() else "no trend with the EF is told apart from none"
     return (
         f"{first}; {100 * inside:.1f} % do. The difference changes by {slope.estimate:+.2f} points per 10 points of EF "
         f"({told(slope, 2)}): {trend}."
@@ -46,7 +46,7 @@ def on_agreement(each: Scored) -> str:
 def on_calibration(each: Scored) -> str:
     """Slope of calibration, and the band that lies farthest from its prediction."""
     slope = calibration.bootstrap(each.labels, each.predictions)["slope"]
-    if not _apart(slope, 1):
+    if not slope.excludes(1):
         verdict = "not told apart from 1"
     elif slope.estimate < 1:
         verdict = "below 1: predictions lie too far from the average"
@@ -138,7 +138,7 @@ def on_grades(each: Graded | None) -> str:
     if not good.any() or not poor.any():
         return f"{each.scored.system}: no patients graded {QUALITIES[0]} or none graded {QUALITIES[-1]} to compare."
     gap = bands.difference(each.scored.labels, each.scored.predictions, poor, good)["mae"]
-    if not _apart(gap):
+    if not gap.excludes():
         verdict = ", which is not told apart from no difference"
     else:
         verdict = ": poor pictures are read worse" if gap.estimate > 0 else ": poor pictures are read better"
@@ -206,12 +206,8 @@ def percent(found: Interval) -> str:
     return f"{100 * found.estimate:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def _apart(found: Interval, from_: float = 0) -> bool:
-    return found.low > from_ or found.high < from_
-
-
 def _zero(found: Interval) -> str:
-    return "told apart from none" if _apart(found) else "not told apart from none"
+    return "told apart from none" if found.excludes() else "not told apart from none"
 
 
 def _within(each: Scored) -> list[tuple[np.ndarray, float, float]]:

@@ -7,7 +7,6 @@ Clips lie in few pictures, one video a row and frames from left to right; a pict
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 from functools import partial
@@ -21,7 +20,7 @@ import numpy.typing as npt
 from coreecho.explorer.points import System, View
 from coreecho.figures.style import look
 from coreecho.files import project_root, replace_file
-from coreecho.moving import WIDEST
+from coreecho.moving import WIDEST, webp
 from coreecho.place import PHANTOM
 
 DATA, GLOBAL = "data.js", "coreechoExplorer"
@@ -53,7 +52,7 @@ def write(view: View, folder: Path) -> list[Path]:
         return written
     for number, path in enumerate(written[1:]):
         part = view.frames[number * rows : (number + 1) * rows]
-        picture = _webp(np.vstack([np.hstack(list(clip)) for clip in part]))
+        picture = webp(np.vstack([np.hstack(list(clip)) for clip in part]), QUALITY)
         replace_file(path, partial(Path.write_bytes, data=picture))
     for path in set(folder.glob("clips-*.webp")) - set(written):
         path.unlink()
@@ -70,8 +69,8 @@ def _code(view: View, names: list[str], rows: int) -> str:
         "label": view.label,
         "clip": clip,
         "videos": list(view.videos),
-        "listed": _rounded(view.listed, 2),
-        "truth": None if view.truth is None else _rounded(view.truth, 2),
+        "listed": _rounded(view.listed, 3),
+        "truth": None if view.truth is None else _rounded(view.truth, 3),
         "systems": [_system(system) for system in view.systems],
     }
     text = json.dumps(content, separators=(",", ":"))
@@ -136,7 +135,7 @@ def _system(system: System) -> dict[str, Any]:
         "marker": drawn.marker,
         "own": [_rounded(axis, 3) for axis in system.places.T],
         "turned": [_rounded(axis, 3) for axis in system.turned.T],
-        "predicted": _rounded(system.predicted, 2),
+        "predicted": _rounded(system.predicted, 3),
         "grid": list(grid.cells.shape),
         "cell": grid.cell,
         "saliency": [np.rint(255 * each.cells).astype(np.uint8).tobytes().hex() for each in system.grids],
@@ -145,11 +144,3 @@ def _system(system: System) -> dict[str, Any]:
 
 def _rounded(values: npt.NDArray[np.float64], digits: int) -> list[float]:
     return [round(float(value), digits) for value in values]
-
-
-def _webp(picture: npt.NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    data = io.BytesIO()
-    Image.fromarray(picture).save(data, "WEBP", quality=QUALITY, method=6)
-    return data.getvalue()

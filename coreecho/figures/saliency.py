@@ -1,4 +1,4 @@
-"""Figure 3 and its supplements: Grad-CAM of systems side by side, one sample a row, frames from left to right."""
+"""Figure 3 and its supplements: Grad-CAM of systems under each other, sample by sample, frames from left to right."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.figure import Figure
 
 from coreecho.errors import RecordError
 from coreecho.explain import Sign
@@ -17,8 +16,14 @@ from coreecho.figures.style import SALIENCY, STYLE
 from coreecho.focus.samples import Sample
 
 OUTLINE = "white"
-PANEL = 0.68
-"""Side of one frame in inches."""
+WIDE = 6.3
+"""Of the page, in inches; the frames share what the names on the left and the colour bar on the right leave."""
+LEFT, RIGHT, ABOVE, WORDS, BELOW = 0.25, 0.65, 0.3, 0.16, 0.06
+"""Margins, and the line of words over each row, in inches."""
+GAP = 0.02
+"""Between frames, in inches."""
+VALUES = 0.85
+"""Where the values begin, right of the system's name, in inches."""
 OPACITY = 0.5
 """Of the map over its frame (half, as in the paper)."""
 
@@ -40,48 +45,45 @@ def saliency_grid(
     videos = {tuple(sample.video for sample in own) for own in systems.values()}
     if len(videos) != 1 or not next(iter(videos)):
         raise RecordError(f"the systems {', '.join(systems)} do not show the same videos; run all on one data set")
-    rows, columns = len(next(iter(videos))), len(next(iter(systems.values()))[0].shown)
-    wide, high = PANEL * columns * len(systems) + 1.7, (PANEL + 0.25) * rows + 0.8
-    layout = ConstrainedLayoutEngine(hspace=0.2, wspace=0.02, h_pad=0.02, w_pad=0.02)
+    count, columns = len(next(iter(videos))), len(next(iter(systems.values()))[0].shown)
+    side = (WIDE - LEFT - RIGHT) / columns
+    row = side + WORDS
+    high = ABOVE + count * (len(systems) * row + BELOW) + BELOW
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(wide, high), layout=layout)
-        shares = [PANEL * columns + 0.3] * len(systems) + [0.6]
-        *parts, last = figure.subfigures(1, len(systems) + 1, squeeze=False, width_ratios=shares)[0]
-        for number, (part, (name, own)) in enumerate(zip(parts, systems.items(), strict=True)):
-            _system(part, name, own, sign, task, first=number == 0)
-        _bar(last, sign)
-        figure.suptitle(title, fontsize=9)
-        _settle(figure)
+        figure = Figure(figsize=(WIDE, high))
+        top = high - ABOVE
+        for samples in zip(*systems.values(), strict=True):
+            for name, sample in zip(systems, samples, strict=True):
+                top -= row
+                _row(figure, name, sample, sign, task, (LEFT, top, side))
+            middle = (top + len(systems) * row / 2) / high
+            figure.text(0.05 / WIDE, middle, samples[0].video[-18:], fontsize=7, rotation=90, va="center")
+            top -= BELOW
+        _bar(figure, sign)
+        figure.text(0.5, 1 - 0.05 / high, title, fontsize=9, ha="center", va="top")
     return figure
 
 
-def _settle(figure: Figure) -> None:
-    """Fixes the places that the layout found; its solver's last digits differ from call to call, and would show."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for axes in figure.axes:
-        left, bottom, width, height = axes.get_position().bounds
-        axes.set_position((round(left, 3), round(bottom, 3), round(width, 3), round(height, 3)))
-
-
-def _bar(part: SubFigure, sign: Sign) -> None:
-    place = part.add_axes((0.15, 0.2, 0.2, 0.6))
-    bar = part.colorbar(ScalarMappable(Normalize(0, 1), SALIENCY), cax=place, ticks=[0, 1])
+def _bar(figure: Figure, sign: Sign) -> None:
+    high = figure.get_figheight()
+    length = min(2.5, high - ABOVE - WORDS - BELOW)
+    place = figure.add_axes((1 - 0.55 / WIDE, (high - ABOVE - WORDS - length) / high, 0.12 / WIDE, length / high))
+    bar = figure.colorbar(ScalarMappable(Normalize(0, 1), SALIENCY), cax=place, ticks=[0, 1])
     bar.ax.set_yticklabels(["none", "most"], fontsize=7)
     bar.set_label(f"{sign} the prediction (per clip)", fontsize=7, labelpad=-12)
 
 
-def _system(part: SubFigure, name: str, samples: Sequence[Sample], sign: Sign, task: str, *, first: bool) -> None:
-    part.suptitle(f"{name}\n", fontsize=9, fontweight="bold")  # the empty line is for the first row's words
-    grid = part.subplots(len(samples), len(samples[0].shown), squeeze=False)
-    for panels, sample in zip(grid, samples, strict=True):
-        for index, panel in enumerate(panels):
-            _frame(panel, sample, index, sign)
-        text = _values(sample, task) + ("" if sample.maps[sign].any() else " (empty map)")
-        # A title would take part in the layout and push the other panels aside.
-        panels[0].text(0, 1.05, text, transform=panels[0].transAxes, fontsize=7).set_in_layout(False)
-        if first:
-            panels[0].set_ylabel(sample.video[-18:], fontsize=5)
+def _row(figure: Figure, name: str, sample: Sample, sign: Sign, task: str, place: tuple[float, float, float]) -> None:
+    """One system's maps over one sample, under its name and its values; place: left, bottom and side in inches."""
+    left, bottom, side = place
+    high = figure.get_figheight()
+    for index in range(len(sample.shown)):
+        box = ((left + index * side) / WIDE, bottom / high, (side - GAP) / WIDE, (side - GAP) / high)
+        _frame(figure.add_axes(box), sample, index, sign)
+    line = (bottom + side + 0.02) / high
+    figure.text(left / WIDE, line, name, fontsize=8, fontweight="bold")
+    text = _values(sample, task) + ("" if sample.maps[sign].any() else " (empty map)")
+    figure.text((left + VALUES) / WIDE, line, text, fontsize=7)
 
 
 def _frame(panel: Axes, sample: Sample, index: int, sign: Sign) -> None:
@@ -97,7 +99,7 @@ def _frame(panel: Axes, sample: Sample, index: int, sign: Sign) -> None:
         panel.contour(outline.astype(float), levels=[0.5], colors=OUTLINE, linewidths=0.8)
     if sample.names[index]:
         panel.text(
-            0.97, 0.97, sample.names[index], transform=panel.transAxes, ha="right", va="top", fontsize=6, color=OUTLINE
+            0.97, 0.97, sample.names[index], transform=panel.transAxes, ha="right", va="top", fontsize=7, color=OUTLINE
         )
 
 

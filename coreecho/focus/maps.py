@@ -11,7 +11,7 @@ lowers it. The measures of a run are kept beside its record as ``focus.parquet``
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,13 @@ import torch
 from torch import Tensor, nn
 
 from coreecho.appendix import kept, trained
-from coreecho.clips import GREY, Frames, Levels, normalise
+from coreecho.batches import BLACK
+from coreecho.clips import GREY, Frames, Levels, Window, normalise
+from coreecho.datasets import Dataset
 from coreecho.errors import RecordError
 from coreecho.explain import Saliency, Sign, saliency
 from coreecho.focus.outlined import Mask, Outlined, outlined_studies
+from coreecho.model import CoReEcho
 from coreecho.place import Place
 from coreecho.protocols import predicted
 from coreecho.records import Record
@@ -75,11 +78,16 @@ def measured(records: Sequence[Record], place: Place) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def explain(model: nn.Module, levels: Levels, frames: Frames, task: str) -> tuple[float, dict[Sign, Saliency]]:
-    """The prediction of a clip (T, S, S, 3), and its maps by sign; of an infarction the map explains the logit."""
+def explain(
+    model: nn.Module, levels: Levels, frames: Frames, task: str, window: Window | None = None
+) -> tuple[float, dict[Sign, Saliency]]:
+    """The prediction of a clip (T, S, S, 3), and its maps by sign; of an infarction the map explains the logit.
+
+    With a ``window`` the clip's padding is grey, as in `coreecho.clips.normalise`.
+    """
     device = next(model.parameters()).device
     clip: Tensor = torch.from_numpy(np.ascontiguousarray(frames.transpose(3, 0, 1, 2)))[None].to(device)
-    clip = normalise(clip, levels)  # (1, 3, T, S, S)
+    clip = normalise(clip, levels, None if window is None else torch.tensor([window]))  # (1, 3, T, S, S)
     with torch.no_grad():
         output = predicted(model(clip).float(), task)
     return float(output[0]), {sign: saliency(model, clip, sign=sign) for sign in SIGNS}
@@ -116,12 +124,30 @@ def _pointing(maps: npt.NDArray[np.float64], inside: Mask) -> float:
     return float(np.mean(hits)) if hits else float("nan")
 
 
+def explained(
+    record: Record, model: CoReEcho, data: Dataset, only: Sequence[str] | None = None
+) -> Iterator[tuple[Outlined, float, dict[Sign, Saliency]]]:
+    """Each outlined clip with what `explain` says of it, its padding being what the run was trained with.
+
+    Args:
+        record: the run.
+        model: its network.
+        data: its data.
+        only: names of the studies that are wanted; all if none.
+
+    Raises:
+        DataError: as `outlined_studies`.
+    """
+    grey = record.profile.recipe(record.run).padding == "grey"
+    for seen in outlined_studies(data, record.profile.clip_settings(record.run), GREY if grey else BLACK, only):
+        window = (seen.inside, 0, 0) if grey else None
+        yield seen, *explain(model, model.levels, seen.frames, model.task, window)
+
+
 def _measure_all(record: Record, place: Place) -> pd.DataFrame:
     model, data, _ = trained(record, place)
     rows = []
-    background = (0, 0, 0) if record.profile.recipe(record.run).padding == "black" else GREY
-    for seen in outlined_studies(data, record.profile.clip_settings(record.run), background):
-        prediction, maps = explain(model, model.levels, seen.frames, model.task)
+    for seen, prediction, maps in explained(record, model, data):
         known = {"video": seen.study.id, "label": seen.study.label, "prediction": prediction}
         for sign, result in maps.items():
             facts = {"sign": sign, "start": seen.start, "apart": seen.apart, "empty": result.empty}

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from coreecho.clips import Frames, cut, fit, legal_starts
+from coreecho.clips import Frames, cut, fit, frames_shown, legal_starts
 from coreecho.datasets import Dataset, Study
 from coreecho.datasets.tracings import Tracing, fill, read_tracings
 from coreecho.errors import DataError
@@ -47,6 +47,8 @@ class Outlined:
     """Which of the outlines, counted from 0, are at end-diastole ("ed") and end-systole ("es"), where that is known."""
     apart: int
     """Video frames by which the outlines are off the clip's frames at most."""
+    inside: int
+    """How many of the clip's frames are its video's; those after them are padding."""
 
 
 def outlined_studies(
@@ -131,6 +133,7 @@ def _traced(
         sector=_sector(video),
         moments={("ed", "es")[number]: index for index, number in enumerate(kept)},
         apart=max(off[number] for number in kept),
+        inside=frames_shown(len(frames), start, clip),
     )
 
 
@@ -165,6 +168,7 @@ def _masked(study: Study, frames: Frames, clip: ClipSettings, tissues: bool) -> 
         sector=_sector(video),
         moments={name: places[number] for name, number in ends.items() if number in places},
         apart=0,
+        inside=clip.frames,
     )
 
 

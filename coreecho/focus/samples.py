@@ -15,11 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from coreecho.appendix import kept, trained
-from coreecho.clips import GREY
 from coreecho.datasets import Study
 from coreecho.explain import Sign
-from coreecho.focus import explain
-from coreecho.focus.outlined import Mask, Outlined, outlined_studies
+from coreecho.focus.maps import explained
+from coreecho.focus.outlined import Mask, Outlined
 from coreecho.place import Place
 from coreecho.records import Record
 
@@ -88,10 +87,8 @@ def shown_frames(seen: Outlined) -> tuple[int, ...]:
 def _make(record: Record, place: Place) -> pd.DataFrame:
     model, data, _ = trained(record, place)
     wanted = choose(data.split("test"), data.task)
-    background = (0, 0, 0) if record.profile.recipe(record.run).padding == "black" else GREY
     rows: dict[str, dict[str, object]] = {}
-    for seen in outlined_studies(data, record.profile.clip_settings(record.run), background, wanted):
-        prediction, maps = explain(model, model.levels, seen.frames, model.task)
+    for seen, prediction, maps in explained(record, model, data, wanted):
         shown = list(shown_frames(seen))
         outlines = np.zeros(seen.frames.shape[:3], np.bool_)  # (T, S, S)
         outlines[list(seen.measured)] = seen.ventricle
