@@ -8,6 +8,7 @@ A name is imported when it is first asked for, so that ``coreecho --help`` does 
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from coreecho.timm_entry import register_with_timm
@@ -33,6 +34,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
+        if not name.startswith("_") and find_spec(f"coreecho.{name}"):
+            return import_module(f"coreecho.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"coreecho.{_HOMES[name]}"), name)
     return value

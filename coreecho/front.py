@@ -72,8 +72,11 @@ def _cell(numbers: pd.DataFrame) -> str:
     parts = []
     for metric, digits in zip(SHOWN, (1, 2), strict=True):
         line = values.loc[metric]
+        value = f"{line['value']:.{digits}f}"
         spread = f" [{line['low']:.{digits}f}, {line['high']:.{digits}f}]" if pd.notna(line.get("low")) else ""
-        parts.append(f"{metric.removesuffix(' (%)')} {line['value']:.{digits}f}{spread}")
+        # A published R2 has the digits that its paper prints.
+        value = value if spread or digits == 2 else f"{line['value']:g}"
+        parts.append(f"{metric.removesuffix(' (%)')} {value}{spread}")
     return "; ".join(parts)
 
 
@@ -111,5 +114,5 @@ def clip(place: Place, profile: str = "demo") -> str:
         saliency=grid,
         width=WIDTH,
     )
-    caption = f"A <em>phantom</em> (synthetic heart): {told}. In colour: what raises the prediction."
+    caption = f"A <em>phantom</em> (synthetic heart): {told}. In colour, on a coarse grid: what raises the prediction."
     return f'<figure class="front-clip">{player}<figcaption>{caption}</figcaption></figure>'

@@ -170,15 +170,16 @@ Markdown("\n\n".join([*parts, words.on_effects(coreecho, effects)]))
 # ## The worst cases
 #
 # The rule: the six test videos with the largest absolute difference between the predicted EF, averaged over seeds, and the
-# listed one; below the table, the first clip of each. Pictures of patients are shown only if the parameter `show_patients` says so,
-# which the data set's terms may forbid.
+# listed one; below the table, the first clip of each. Pictures and file names of patients are shown only if the
+# parameter `show_patients` says so, which the data set's terms may forbid.
 
 # %% tags=["hide-input"]
-cases = clinical.cases(coreecho)
+record = records["table1/coreecho"][0]
+public = record.data["label"] in SYNTHETIC or show_patients
+cases = [case if public else case.unnamed(number) for number, case in enumerate(clinical.cases(coreecho), start=1)]
 told = [f"{words.on_worst(cases)} Data: {coreecho.data}.", tables.to_markdown(worst.table(cases))]
 display(Markdown("\n\n".join(told)))
-record = records["table1/coreecho"][0]
-if record.data["label"] in SYNTHETIC or show_patients:
+if public:
     frames = moving.clip_frames(record, place)
     display(HTML(worst.players(cases, frames, moving.clip_fps(record))))
 

@@ -358,3 +358,10 @@ def test_the_sentence_on_grades_follows_the_numbers(spoilt, said):
     grades = np.where(np.arange(N) % 4 == 0, "Poor", "Good")
     own = scored(TWO_SEEDS + np.where(grades == spoilt, 9.0, 0.0))
     assert f"poor pictures {said}" in words.on_grades(pictures.Graded(own, grades))
+
+
+def test_a_case_can_be_shown_without_its_file_name():
+    case = worst.Case("0XNAME", listed=50.0, predicted=60.0, by_seed=(60.0,))
+    shown = case.unnamed(2)
+    assert shown.video == "case 2"
+    assert (shown.listed, shown.predicted, shown.error) == (case.listed, case.predicted, case.error)

@@ -17,7 +17,7 @@ def test_headline_has_the_systems_that_the_paper_trained_each_kind_of_number_in_
     published, reproduced, phantom = list(table.columns)[1:]
     assert (published, reproduced) == ("Published, EchoNet-Dynamic", REPRODUCED)
     assert "phantom, demo" in phantom
-    assert table.iloc[2][published] == "R2 82.4; MAE 3.90"
+    assert table.iloc[2][published] == "R2 82.44; MAE 3.90"
     assert table[phantom].str.fullmatch(r"R2 [\d.]+ \[[\d.]+, [\d.]+\]; MAE [\d.]+ \[[\d.]+, [\d.]+\]").all()
 
 

@@ -18,6 +18,7 @@ class Headline(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """A table with the header of its data frame."""
+        self.env.note_reread()  # records are no files that Sphinx watches
         frame = front.headline(Place())
         table = nodes.table(classes=["table"])
         group = nodes.tgroup(cols=len(frame.columns))
@@ -48,6 +49,7 @@ class FrontClip(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """HTML as it stands."""
+        self.env.note_reread()
         return [nodes.raw("", front.clip(Place()), format="html")]
 
 

@@ -5,6 +5,7 @@ The rule: the largest absolute differences of the predicted EF, averaged over se
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -31,6 +32,10 @@ class Case:
     by_seed: tuple[float, ...]
     true: float | None = None
     """Of a phantom."""
+
+    def unnamed(self, number: int) -> Case:
+        """The same under a number, for data sets whose file names are not for publication."""
+        return dataclasses.replace(self, video=f"case {number}")
 
     @property
     def error(self) -> float:

@@ -98,6 +98,14 @@ def test_fits_a_telephone(sight):
     assert seen["tables"] == []
 
 
+@pytest.mark.parametrize("width", [768, 1100])
+def test_does_not_scroll_sideways_on_a_tablet_or_a_small_desktop(sight, width):
+    sight.page.set_viewport_size({"width": width, "height": 900})
+    found = sight.page.evaluate("() => document.scrollingElement.scrollWidth")
+    sight.page.set_viewport_size({"width": 1280, "height": 900})
+    assert found <= width
+
+
 def test_skip_link_comes_first_and_leads_to_the_text(look):
     page = look("notebooks/table1", reduced_motion="reduce").page
     page.keyboard.press("Tab")
