@@ -45,6 +45,8 @@ WIDE = """() => {
 # A card is marked as a whole, since its link covers it.
 FOCUS = """async () => {
     for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+    await Promise.allSettled(document.getAnimations()
+        .filter(change => change instanceof CSSTransition).map(change => change.finished));
     const active = document.activeElement;
     const element = active.classList.contains("sd-stretched-link") ? active.closest(".sd-card") : active;
     const style = getComputedStyle(element), box = element.getBoundingClientRect();
