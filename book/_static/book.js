@@ -40,5 +40,17 @@ if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
 
+/* A figure with a caption leads to its file, which a telephone can enlarge. */
+function linkFigures() {
+  for (const image of document.querySelectorAll(".bd-article figure > img[alt]")) {
+    const link = document.createElement("a");
+    link.href = image.src;
+    link.title = "Open the picture by itself";
+    image.replaceWith(link);
+    link.append(image);
+  }
+}
+
+document.addEventListener("DOMContentLoaded", linkFigures);
 window.addEventListener("load", nameScrolledTables);
 window.addEventListener("resize", nameScrolledTables);

@@ -134,6 +134,15 @@ def test_focus_can_be_seen_wherever_it_goes(look, name, mode):
     assert [stop["name"] for stop in stops if not (stop["shown"] and stop["marked"])] == []
 
 
+def test_a_figure_leads_to_its_picture_which_a_telephone_can_enlarge(look):
+    seen = look("notebooks/table1")
+    link = seen.page.locator("#fig-table1 > a")
+    assert link.locator("img").get_attribute("alt")
+    link.click()
+    seen.page.wait_for_url("**/_images/*.svg")
+    assert seen.troubles == []
+
+
 def test_reader_switches_the_colours_by_keyboard(look):
     page = look("book/method").page
     before = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
