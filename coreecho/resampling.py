@@ -54,13 +54,11 @@ def checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
     """Labels (N,) and predictions (S, N) in double precision.
 
     Raises:
-        DataError: lengths differ, a value is not finite, or there is nobody to score.
+        DataError: lengths differ, or a value is not finite.
     """
     y, p = np.asarray(labels, dtype=np.float64), np.atleast_2d(np.asarray(predictions, dtype=np.float64))
     if y.ndim != 1 or p.ndim != 2 or p.shape[1] != y.size:
         raise DataError(f"labels {y.shape} and predictions {p.shape} do not fit; expected (N,) and (S, N) or (N,)")
-    if not y.size:
-        raise DataError("there are no predictions to score; choose a group that has some")
     for name, values in (("labels", y), ("predictions", p)):
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
@@ -77,7 +75,12 @@ def resampled(metrics: Metrics, strata: NDArray[np.int64] | None, patients: int,
         patients: their number N.
         resamples: number of draws.
         seed: of the draws.
+
+    Raises:
+        DataError: there is nobody to draw from.
     """
+    if not patients:
+        raise DataError("there are no patients to resample; choose a group that has some")
     values = [metrics(np.ones((1, patients)))]
     if strata is None:
         return np.concatenate([*values, *map(metrics, draws(patients, resamples, seed))])

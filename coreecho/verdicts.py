@@ -6,6 +6,7 @@ A claim *holds* when the 95 % interval of the difference excludes 0 in the claim
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,8 +35,11 @@ class Verdict:
     def text(self) -> str:
         """The verdict in a line."""
         seeds = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
-        low, high = f"{self.gap.low:.3g}", f"{self.gap.high:.3g}"
-        return f"{self.word} (difference {self.gap.estimate:.3g} [{low}, {high}] {self.unit}, {seeds})"
+        values = (self.gap.estimate, self.gap.low, self.gap.high)
+        # As many decimals for all three as give the largest of them three digits.
+        decimals = max(0, 2 - math.floor(math.log10(max(*map(abs, values), 1e-3))))
+        estimate, low, high = (f"{value:.{decimals}f}" for value in values)
+        return f"{self.word} (difference {estimate} [{low}, {high}] {self.unit}, {seeds})"
 
 
 def verdict_word(low: float, high: float, all_agree: bool) -> Word:

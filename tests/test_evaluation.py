@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from coreecho.errors import DataError
 from coreecho.evaluation import METRICS, average_clips, bootstrap, paired_bootstrap, regression_metrics, seed_summary
-from coreecho.resampling import CHUNK, draws
+from coreecho.resampling import CHUNK, draws, resampled
 
 PARITY = json.loads((Path(__file__).parent / "fixtures" / "parity" / "metrics.json").read_text())
 CASES = {case["case"]: case for case in PARITY["cases"]}
@@ -231,3 +231,8 @@ def test_seed_summary_uses_the_sample_deviation():
     for bad in ([], [80.0, math.nan]):
         with pytest.raises(DataError, match="at least one value"):
             seed_summary(bad)
+
+
+def test_nobody_can_be_drawn_from_nobody():
+    with pytest.raises(DataError, match="no patients to resample"):
+        resampled(lambda counts: counts[:, None], None, patients=0, resamples=10, seed=0)
