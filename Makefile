@@ -23,8 +23,9 @@ LOCKED    := .venv/.locked
 INSTALLED := .venv/.installed
 NOTEBOOKS = $(sort $(wildcard notebooks/*.py))
 EXECUTED  = $(sort $(wildcard notebooks/*.ipynb))
-# Apart from the tests: with --cov, nbval waits for its kernels until they time out.
-NBVAL     = $(BIN)/pytest -n auto --dist loadfile --nbval-lax --nbval-current-env $(EXECUTED)
+# Apart from the tests: with --cov, nbval waits for its kernels until they time out. One thread for each kernel: those of
+# several kernels would wait for each other, five times as long in all.
+NBVAL     = OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --nbval-lax --nbval-current-env $(EXECUTED)
 
 # Figures are drawn without a screen.
 export MPLBACKEND := agg
