@@ -122,5 +122,6 @@ def test_buttons_that_lead_elsewhere_are_there_to_be_turned_on_and_off_by_defaul
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     assert not [name for name, value in config["launch_buttons"].items() if name.endswith("_url") and value]
     assert not config["repository"]["url"]
+    assert config["sphinx"]["recursive_update"] is True, "else the theme's options below hide those of the buttons"
     assert config["sphinx"]["config"]["html_theme_options"]["use_download_button"] is False
     assert not [value for name, value in config["html"].items() if name.startswith("use_") and value]
