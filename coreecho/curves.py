@@ -15,6 +15,7 @@ import pandas as pd
 
 from coreecho.errors import RecordError
 from coreecho.experiments import all_rows
+from coreecho.ranking import collapsed
 from coreecho.records import Record
 from coreecho.settings import Recipe, Run
 from coreecho.tables import Records, column_label
@@ -144,9 +145,8 @@ def chance_level(run: Run, recipe: Recipe) -> float:
     videos are taken to differ (equation 1).
     """
     views = 1 if run.views == "one" else 2
-    farther = [views * rank for rank in range(1, recipe.batch_size) for _ in range(views)]
-    same_video = [views * recipe.batch_size - 1] * (views - 1)
-    return float(np.log(farther + same_video).mean())
+    labels = np.arange(float(recipe.batch_size)) ** 3  # of cubes no two are equally far from a third
+    return collapsed(np.repeat(labels, views))
 
 
 def left_chance(record: Record) -> int | None:

@@ -61,12 +61,7 @@ def bootstrap(
 ) -> dict[str, Interval]:
     """Percentile bootstrap over patients of each of `METRICS`, computed per seed and averaged over seeds.
 
-    Args:
-        labels: (N,) listed EF in percent.
-        predictions: (S, N) or (N,) predicted EF in percent of S seeds.
-        resamples: number of draws.
-        seed: of the draws.
-        level: coverage of the interval.
+    Arguments are those of `coreecho.evaluation.bootstrap`: labels (N,) and predictions (S, N) or (N,) in percent.
 
     Raises:
         DataError: as `matrices`.
