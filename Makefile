@@ -89,7 +89,7 @@ notebooks: $(INSTALLED)
 	@for source in $(NOTEBOOKS); do $(BIN)/coreecho notebook "$$(basename "$$source" .py)" --refresh; done
 
 table1: $(INSTALLED)
-	$(BIN)/coreecho notebook table1
+	$(BIN)/coreecho notebook table1 -p figures_dir="$(CURDIR)/figures"
 	@cat figures/table1.md
 
 runs: $(INSTALLED)

@@ -53,12 +53,7 @@ def legal_starts(frames: int, clip: ClipSettings) -> int:
 
 def cut(video: Frames, start: int, clip: ClipSettings, fill: Sequence[int] = (0, 0, 0)) -> Frames:
     """The clip of ``video`` (T, H, W, 3) from frame ``start`` on; frames past the end have the colour ``fill``."""
-    wanted = start + clip.stride * np.arange(clip.frames)
-    inside = wanted < len(video)
-    out = np.empty((clip.frames, *video.shape[1:]), np.uint8)
-    out[inside] = video[wanted[inside]]
-    out[~inside] = fill
-    return out  # (clip.frames, H, W, 3)
+    return np.ascontiguousarray(assemble(video, [start], [(0, 0)], clip, fill)[0].transpose(1, 2, 3, 0))
 
 
 def frames_shown(frames: int, start: int, clip: ClipSettings) -> int:
@@ -82,7 +77,7 @@ def assemble(
     clip: ClipSettings,
     fill: Sequence[int] = (0, 0, 0),
 ) -> Frames:
-    """The clips of an item at once: `cut` at each start and moved by each shift, channels first, in one copy.
+    """The clips of an item at once: cut at each start and moved by each shift, channels first, in one copy.
 
     Args:
         video: frames (T, H, W, 3).

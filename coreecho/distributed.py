@@ -128,16 +128,21 @@ def synchronise_batch_norm(module: M) -> M:
 class _Synchronised(_BatchNorm):
     """What a batch normalisation does differently while several processes train."""
 
+    by_all_rows: Callable[[Tensor], Tensor]
+
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as ``x``, (B, C) or (B, C, ...)."""
         if not self.training or world() == 1:
             return super().forward(x)
-        return _normalise(self, x)
+        return self.by_all_rows(x)
 
 
 @cache
 def _synchronised(kind: Any) -> Any:
-    return type(f"Synchronised{kind.__name__}", (_Synchronised, kind), {})
+    # A compiled encoder steps out of its graph in this method: another process has to be waited for. To name the
+    # compiler loads it, which takes seconds: not before several processes train.
+    own = {"by_all_rows": torch.compiler.disable(_by_all_rows)}
+    return type(f"Synchronised{kind.__name__}", (_Synchronised, kind), own)
 
 
 def _by_all_rows(layer: _BatchNorm, x: Tensor) -> Tensor:
@@ -150,10 +155,6 @@ def _by_all_rows(layer: _BatchNorm, x: Tensor) -> Tensor:
         layer.running_var.lerp_(unbiased.to(layer.running_var.dtype), pace)
     out: Tensor = _Normalise.apply(x, layer.weight, layer.bias, mean, variance, count, layer.eps)
     return out
-
-
-# A compiled encoder steps out of its graph here: another process has to be waited for.
-_normalise: Callable[[_BatchNorm, Tensor], Tensor] = torch.compiler.disable(_by_all_rows)
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

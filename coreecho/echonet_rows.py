@@ -7,7 +7,7 @@ import dataclasses
 from coreecho import baselines
 from coreecho.lineage import SYSTEMS
 from coreecho.rows import Row, published
-from coreecho.settings import Run
+from coreecho.settings import Profile, Run
 
 _TABLE1_RUNS = {
     ("EchoNet-Dynamic", "1 x single heartbeat"): (SYSTEMS["ouyang"], "first"),
@@ -23,7 +23,7 @@ _TABLE1_RUNS = {
 """What fills each row of Table 1, and the protocol where it is the row's own."""
 _TABLE1_NOTES = {
     ("EchoNet-Dynamic", "1 x single heartbeat"): "A clip from frame 0 on; no beat is detected.",
-    ("UVT", "1 x single heartbeat"): "The traced frames of the test video choose the beat: an oracle.",
+    ("UVT", "1 x single heartbeat"): "The traced ED and ES of the test video are given: they choose the beat.",
     ("EchoGraphs", "full video"): "Printed under UVT's citation number in the paper; the values are EchoGraphs'.",
 }
 
@@ -54,6 +54,9 @@ def table1() -> list[Row]:
     return rows
 
 
+_SAME = "-same-recipe"
+
+
 def same_recipe() -> list[Row]:
     """Table 1's rivals by CoReEcho's recipe in the place of their own: a second row each in the paper profile.
 
@@ -62,7 +65,7 @@ def same_recipe() -> list[Row]:
     return [
         dataclasses.replace(
             row,
-            name=f"{row.name}-same-recipe",
+            name=row.name + _SAME,
             system=f"{row.system}, CoReEcho's recipe",
             published={},
             run=dataclasses.replace(row.run, recipe="shared"),
@@ -132,8 +135,16 @@ def table3() -> list[Row]:
 _LOSSES = ("rnc-original", "supremix", "conr", "ranksim", "ordinal-entropy")
 
 
-def losses() -> list[Row]:
-    """The same encoder, clips and initial weights under other losses; the paper does not have this table."""
+def losses(profile: Profile | None = None) -> list[Row]:
+    """The same encoder, clips and initial weights under other losses; the paper does not have this table.
+
+    One recipe for all but Rank-N-Contrast's row, which is about its own. What else differs is the method's: views,
+    stages and head (`coreecho.compared.trainings`).
+
+    Args:
+        profile: where it has recipes of their own for AdaCon and EchoCoTr, their rows are those of `same_recipe`; none:
+            Table 1's, as in the demo and gpu profiles.
+    """
     own = [
         Row(
             name=f"losses/{method}",
@@ -147,6 +158,8 @@ def losses() -> list[Row]:
         for method in _LOSSES
     ]
     known = {row.name: row for row in (*table1(), *table2())}
+    if profile is not None:
+        known |= {row.name.removesuffix(_SAME): row for row in same_recipe() if row.run.method in profile.own}
     return [known[name] for name in ("table2/l1-k400", "table1/echocotr", "table1/adacon", "table1/coreecho")] + own
 
 

@@ -23,7 +23,7 @@ import torch
 
 from coreecho.errors import CoReEchoError, RecordError
 from coreecho.files import default_runs_dir, replace_file
-from coreecho.model import build_model, with_channels_last
+from coreecho.model import CoReEcho, build_model, with_channels_last
 from coreecho.place import compute_device, data_fps
 from coreecho.provenance import provenance
 from coreecho.records import Record, digest_of
@@ -92,15 +92,12 @@ def record(
         SettingsError: there is no such device, or a number of clips cannot be timed.
     """
     where, run = compute_device(device), Run()
-    clip, encoder, fps = profile.clip_settings(run), profile.encoder, data_fps(run, profile)
+    clip, fps = profile.clip_settings(run), data_fps(run, profile)
     assert fps is not None  # clips of EchoNet-Dynamic and its phantom keep the video's frames
-    torch.manual_seed(0)
-    model = build_model(encoder, profile.recipe(run), 55.0, clip=clip).to(where)
-    with_channels_last(model)
-    origin = provenance(where)
+    model, origin = _fresh(profile, clip, where), provenance(where)
     found = Efficiency(
         profile=profile.name,
-        encoder=encoder,
+        encoder=profile.encoder,
         clip=clip,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         fps=fps,
@@ -111,6 +108,12 @@ def record(
         training=measure_steps(model, clip, profile.recipe(run), where, training, warmup=warmup, timed=timed),
     )
     return _keep(found, (runs_dir or default_runs_dir()) / profile.name)
+
+
+def _fresh(profile: Profile, clip: ClipSettings, device: torch.device) -> CoReEcho:
+    """The profile's network with weights of seed 0, laid out in memory as trainings have it."""
+    torch.manual_seed(0)
+    return with_channels_last(build_model(profile.encoder, profile.recipe(Run()), 55.0, clip=clip).to(device))
 
 
 def measured(profile: Profile, runs_dir: Path | None = None) -> list[Efficiency]:

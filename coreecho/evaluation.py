@@ -18,8 +18,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
+from coreecho import sums
 from coreecho.errors import DataError
-from coreecho.resampling import Array, Difference, Interval, checked, gaps, intervals, resampled
+from coreecho.resampling import Array, Difference, Draws, Interval, Metrics, checked, gap_of, interval_of
 
 COLUMNS = ("video", "clip", "start", "label", "prediction")
 METRICS = ("mae", "rmse", "r2")
@@ -126,7 +127,7 @@ def bootstrap(
         DataError: as `regression_metrics`.
     """
     y, p = _checked(labels, predictions)
-    return intervals(METRICS, _drawn(y, p, resamples, seed), level)
+    return interval_of(METRICS, _metrics(y, p), len(y), Draws(resamples, seed, level))
 
 
 def paired_bootstrap(
@@ -149,8 +150,8 @@ def paired_bootstrap(
         DataError: as `regression_metrics`.
     """
     y, first = _checked(labels, a)
-    values = _drawn(y, np.concatenate([first, _checked(labels, b)[1]]), resamples, seed)
-    return gaps(METRICS, values, len(first), level)
+    both = np.concatenate([first, _checked(labels, b)[1]])
+    return gap_of(METRICS, _metrics(y, both), len(y), len(first), Draws(resamples, seed, level))
 
 
 def seed_summary(values: Sequence[float]) -> SeedSummary:
@@ -176,20 +177,17 @@ def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
     return y, p
 
 
-def _drawn(y: Array, p: Array, resamples: int, seed: int) -> Array:
-    """Metrics (1 + R, S, 3): on the patients as they are, then on each of R resamples."""
-    return resampled(lambda counts: _weighted_metrics(counts, y, p), None, len(y), resamples, seed)
-
-
-def _weighted_metrics(counts: Array, y: Array, p: Array) -> Array:
+def _metrics(y: Array, p: Array) -> Metrics:
     """Metrics (R, S, 3) of S prediction rows under R rows of patient counts, by sums instead of by copies."""
-    n = counts.sum(axis=1, keepdims=True)  # (R, 1)
     centred = y - y.mean()  # keeps the squares small, so that their difference keeps its digits
     residuals = p - y  # (S, N)
     terms = np.concatenate([np.abs(residuals), residuals**2, centred[None], centred[None] ** 2])  # (2 S + 2, N)
-    sums = counts @ terms.T  # (R, 2 S + 2): one product, which reads the counts once
-    absolute, squared = sums[:, : len(p)], sums[:, len(p) : -2]  # (R, S)
-    total = sums[:, -1:] - sums[:, -2:-1] ** 2 / n  # (R, 1)
-    # A draw of equal labels leaves rounding noise in place of 0.
-    total = np.where(total > 1e-12 * (centred**2).sum(), total, np.nan)
-    return np.stack([absolute / n, np.sqrt(squared / n), 1 - squared / total], axis=2)
+
+    def metrics(counts: Array) -> Array:
+        n = counts.sum(axis=1, keepdims=True)  # (R, 1)
+        added = counts @ terms.T  # (R, 2 S + 2): one product, which reads the counts once
+        absolute, squared = added[:, : len(p)], added[:, len(p) : -2]  # (R, S)
+        total = sums.positive(added[:, -1:] - added[:, -2:-1] ** 2 / n, (centred**2).sum())  # (R, 1)
+        return np.stack([absolute / n, np.sqrt(squared / n), 1 - squared / total], axis=2)
+
+    return metrics

@@ -23,6 +23,7 @@ __all__ = [
     "TABLES",
     "all_rows",
     "all_runs",
+    "fills",
     "find_run",
     "later",
     "losses",
@@ -36,7 +37,12 @@ __all__ = [
     "table5",
 ]
 
-HEADINGS = {"samplings": "UVT's other sampling", "losses": "The same encoder, other losses", "later": "After the paper"}
+HEADINGS = {
+    "same-recipe": "Table 1, CoReEcho's recipe for all",
+    "samplings": "UVT's other sampling",
+    "losses": "The same encoder, other losses",
+    "later": "After the paper",
+}
 """Tables that the paper does not have."""
 SEEDS = (0, 1, 2)
 """The paper's three trials (gaps A)."""
@@ -96,6 +102,19 @@ def all_runs(seeds: Sequence[int] = SEEDS) -> dict[str, Run]:
         if not row.on_request
         for run in row.runs(seeds[:1] if row.folds else seeds)
     }
+
+
+def fills(seeds: Sequence[int] = SEEDS) -> dict[Run, tuple[str, ...]]:
+    """The names of all cells that each run fills, those of earlier tables first.
+
+    So one run is table1/coreecho/seed1 and table2/full/seed1. Unlike in `all_runs`, rows on request are among them, and
+    every fold at every seed.
+    """
+    found: dict[Run, tuple[str, ...]] = {}
+    for row in all_rows().values():
+        for run in row.runs(seeds):
+            found[run] = (*found.get(run, ()), run_name(row.name, run))
+    return found
 
 
 def run_name(row: str, run: Run) -> str:

@@ -18,11 +18,12 @@ import torch
 
 from coreecho.batches import BLACK
 from coreecho.checkpoints import CheckpointInfo, load, weights_file
-from coreecho.clips import GREY, Frames, Window, cut, frames_shown, normalise
+from coreecho.clips import GREY, Frames, assemble, frames_shown, normalise
+from coreecho.enough import refuse_empty, refuse_short
 from coreecho.errors import CheckpointError
 from coreecho.explain import INSTALL, Saliency, available, saliency
 from coreecho.model import CoReEcho
-from coreecho.protocols import protocol_starts
+from coreecho.protocols import forward, protocol_starts
 from coreecho.sequences import in_time
 from coreecho.settings import ClipSettings
 from coreecho.video import Video, read_video, resample_seconds, to_square
@@ -65,11 +66,18 @@ class Prediction:
     """Grad-CAM of that clip, where it was asked for and grad-cam is installed."""
     checkpoint_sha256: str | None = None
     """SHA-256 of the checkpoint's file."""
+    path: str = ""
+    """The file's path as it was given: names alone may be alike."""
+
+    def without_pictures(self) -> Prediction:
+        """The same but for ``frames``, of which none is left, and ``saliency``: a few KB, to keep many."""
+        return dataclasses.replace(self, frames=self.frames[:0].copy(), saliency=None)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready data, without pictures."""
         return {
             "file": self.file,
+            "path": self.path,
             "ef": round(self.ef, 2),
             "spread": round(self.spread, 2),
             "clips": [
@@ -105,18 +113,18 @@ def predict(
         EF per clip and their mean. Five evenly spaced clips are scored, fewer if the file is short.
 
     Raises:
-        VideoError: the file is not a readable echo clip.
+        VideoError: the file is not a readable echo clip, its picture is empty, or it is far shorter than a clip.
         CheckpointError: the checkpoint cannot be used, or predicts something other than an EF.
     """
     model, info = load(checkpoint)
     digest = sha256(weights_file(checkpoint))
-    return predict_with(model.to(device), info, Path(path), protocol=protocol, explain=explain, digest=digest)
+    return predict_with(model.to(device), info, path, protocol=protocol, explain=explain, digest=digest)
 
 
 def predict_with(
     model: CoReEcho,
     info: CheckpointInfo,
-    path: Path,
+    path: str | Path,
     *,
     protocol: ScanProtocol = "auto",
     explain: bool = False,
@@ -125,41 +133,37 @@ def predict_with(
     """As `predict`, with a model that is already loaded; for many files.
 
     Raises:
-        VideoError: the file is not a readable echo clip.
+        VideoError: the file is not a readable echo clip, its picture is empty, or it is far shorter than a clip.
         CheckpointError: the model predicts something other than an EF.
     """
     if info.task != "ef":
         raise CheckpointError(f"the checkpoint predicts {info.task!r}, not an EF; choose one trained on EF")
     clip = info.clip or ClipSettings()
+    path = Path(path)
     video = read_video(path)
+    refuse_empty(path.name, video)
     chosen = _protocol(path, video, clip) if protocol == "auto" else protocol
     prepared = _prepare(video, clip, info, chosen)
+    refuse_short(path.name, video, prepared, clip, info.fps)
     starts = list(protocol_starts("even5", clip)(path.name, len(prepared), 0))
-    fill = GREY if info.padding == "grey" else BLACK
-    clips = np.stack([cut(prepared.frames, start, clip, fill) for start in starts])  # (V, T, H, W, 3)
-    windows = [(frames_shown(len(prepared), start, clip), 0, 0) for start in starts]
-    inputs = _normalised(model, clips, windows if info.padding == "grey" else None)
-    outputs = _forward(model, inputs)
-    notes = (*prepared.notes, *_warnings(video, prepared, clip, info, chosen))
-    shown = saliency(model, inputs[:1]) if explain and available() else None
-    if explain and shown is None:
-        notes += (f"no Grad-CAM was computed. {INSTALL}",)
-    elif shown is not None and shown.empty:
-        notes += ("Grad-CAM is empty: nothing in the first clip raises the EF, so nothing is drawn over it",)
+    seconds = [round(start / prepared.fps, 3) if prepared.fps else None for start in starts]
+    clips, windows = _clips(prepared, starts, clip, grey=info.padding == "grey")
+    inputs = torch.from_numpy(clips).to(next(model.parameters()).device)
+    outputs = forward(model, inputs, windows).tolist()
+    shown, told = _explained(model, inputs, windows) if explain else (None, ())
+    notes = (*prepared.notes, *_warnings(video, prepared, clip, info, chosen), *told)
     return Prediction(
         file=path.name,
         ef=float(np.mean(outputs)),
         spread=float(np.std(outputs)),
-        clips=tuple(
-            ClipPrediction(start, round(start / prepared.fps, 3) if prepared.fps else None, ef)
-            for start, ef in zip(starts, outputs, strict=True)
-        ),
+        clips=tuple(map(ClipPrediction, starts, seconds, outputs)),
         protocol=chosen,
         notes=tuple(dict.fromkeys(notes)),
         training_data=info.training_data,
-        frames=clips[0],
+        frames=clips[0].transpose(1, 2, 3, 0).copy(),  # a view would keep all clips
         saliency=shown,
         checkpoint_sha256=digest,
+        path=str(path),
     )
 
 
@@ -178,17 +182,24 @@ def _prepare(video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: s
     return resample_seconds(square, info.fps) if info.fps and square.fps else square
 
 
-def _normalised(model: CoReEcho, clips: Frames, windows: Sequence[Window] | None) -> torch.Tensor:
-    """Clips (V, T, H, W, 3) as the network takes them, where it is."""
-    tensor = torch.from_numpy(np.ascontiguousarray(clips.transpose(0, 4, 1, 2, 3)))  # (V, 3, T, H, W)
-    inside = None if windows is None else torch.tensor(windows)
-    return normalise(tensor.to(next(model.parameters()).device), model.levels, inside)
+def _clips(
+    video: Video, starts: Sequence[int], clip: ClipSettings, *, grey: bool
+) -> tuple[Frames, torch.Tensor | None]:
+    """The clips (V, 3, T, H, W) from these frames on, padded, and the windows (V, 3) that tell grey padding apart."""
+    clips = assemble(video.frames, starts, [(0, 0)] * len(starts), clip, GREY if grey else BLACK)
+    windows = [(frames_shown(len(video), start, clip), 0, 0) for start in starts]
+    return clips, torch.tensor(windows) if grey else None
 
 
-@torch.inference_mode()
-def _forward(model: CoReEcho, inputs: torch.Tensor) -> list[float]:
-    outputs: list[float] = model(inputs).float().cpu().tolist()
-    return outputs
+def _explained(
+    model: CoReEcho, clips: torch.Tensor, windows: torch.Tensor | None
+) -> tuple[Saliency | None, tuple[str, ...]]:
+    """Grad-CAM of the first of some clips (V, 3, T, H, W), none where grad-cam is missing, and what to say of it."""
+    if not available():
+        return None, (f"no Grad-CAM was computed. {INSTALL}",)
+    shown = saliency(model, normalise(clips[:1], model.levels, None if windows is None else windows[:1]))
+    empty = "Grad-CAM is empty: nothing in the first clip raises the EF, so nothing is drawn over it"
+    return shown, (empty,) if shown.empty else ()
 
 
 def _warnings(file: Video, video: Video, clip: ClipSettings, info: CheckpointInfo, protocol: str) -> Sequence[str]:

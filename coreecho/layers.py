@@ -165,12 +165,24 @@ class MLP(nn.Module):
 class Stage(nn.Sequential):
     """Blocks in a row, whose insides are either kept for the backward pass or computed again in it."""
 
-    checkpointing = False
+    _recomputed: Callable[[nn.Module, Tensor], Tensor] | None = None
+
+    @property
+    def checkpointing(self) -> bool:
+        """Whether the insides are computed again; off at first."""
+        return self._recomputed is not None
+
+    @checkpointing.setter
+    def checkpointing(self, on: bool) -> None:
+        # A compiled encoder steps out of its graph here, for the compiler knows no second pass that differs from the
+        # first. To name the compiler loads it, which takes seconds: not before somebody needs it.
+        self._recomputed = torch.compiler.disable(_with_recomputation) if on else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, T, H, W) to a map of the same shape."""
+        recomputed = self._recomputed if torch.is_grad_enabled() else None
         for block in self:
-            x = _recomputed(block, x) if self.checkpointing and torch.is_grad_enabled() else block(x)
+            x = block(x) if recomputed is None else recomputed(block, x)
         return x
 
 
@@ -180,10 +192,6 @@ def _with_recomputation(block: nn.Module, x: Tensor) -> Tensor:
 
     out: Tensor = checkpoint(block, x, use_reentrant=False, context_fn=contexts)
     return out
-
-
-# A compiled encoder steps out of its graph here, for the compiler knows no second pass that differs from the first.
-_recomputed: Callable[[nn.Module, Tensor], Tensor] = torch.compiler.disable(_with_recomputation)
 
 
 @contextmanager

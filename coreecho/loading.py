@@ -82,10 +82,7 @@ class ClipDataset(TorchDataset[Item]):
 
     def __getitem__(self, key: tuple[int, int] | int) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        study = self.studies[index]
-        video = self._cache.get(study.id)
-        if video is None:
-            video = self._read(study, epoch)
+        study, video = self.video(epoch, index)
         starts = tuple(self.starts(study.id, len(video), epoch))
         if self.same_clip:
             starts = (starts[0], starts[0])
@@ -100,6 +97,12 @@ class ClipDataset(TorchDataset[Item]):
         )
         item = Item(torch.from_numpy(clips), study.label, study.id, starts, later, self.fill)
         return item if self.padding == "black" else dataclasses.replace(item, windows=windows)
+
+    def video(self, epoch: int, index: int) -> tuple[Study, Frames]:
+        """A study and its frames (T, H, W, 3) uint8; where memory is short, only those this epoch shows are filled."""
+        study = self.studies[index]
+        kept = self._cache.get(study.id)
+        return study, self._read(study, epoch) if kept is None else kept
 
     def shift(self, epoch: int, video: str, view: int) -> tuple[int, int]:
         """How far this view's random crop moves; nowhere without augmentation."""

@@ -16,9 +16,12 @@ from typing import Any
 from tqdm import tqdm
 
 from coreecho.errors import CoReEchoError, SettingsError
-from coreecho.files import project_root
+from coreecho.files import project_root, writable_folder
 from coreecho.profiles import get_profile
 from coreecho.progress import silent
+
+FOLDERS = ("data_root", "runs_dir", "figures_dir")
+"""Parameters that name a folder."""
 
 
 def folder() -> Path:
@@ -87,18 +90,48 @@ def _alike(value: Any, default: Any) -> bool:
     return not isinstance(default, list) or (bool(value) and all(type(each) is type(default[0]) for each in value))
 
 
-def execute(name: str, parameters: dict[str, Any], out: Path | None = None) -> Path:
+def default_out(name: str) -> Path:
+    """Where `execute` writes when nothing else is said."""
+    return project_root() / "build" / f"{name}.ipynb"
+
+
+def with_folders(name: str, parameters: dict[str, Any], out: str | Path | None = None) -> dict[str, Any]:
+    """The parameters with a ``figures_dir`` beside the executed copy, ``OUT_figures``, where a notebook takes one.
+
+    Without it a notebook writes to the project's own ``figures/``, whose files are those of its default parameters.
+    Folders that were given count from the current folder, not from the notebooks', in which the kernel runs.
+
+    Args:
+        name: the notebook.
+        parameters: as `parse_parameters` gives them.
+        out: the executed copy, as `execute` takes it.
+
+    Raises:
+        CoReEchoError: no file can be written to the folder.
+    """
+    given = {key: str(Path(parameters[key]).resolve()) for key in FOLDERS if parameters.get(key)}
+    if "figures_dir" in defaults(name):
+        out = Path(out or default_out(name)).resolve()
+        given = {"figures_dir": str(out.with_name(f"{out.stem}_figures"))} | given
+        writable_folder(Path(given["figures_dir"]))
+    return parameters | given
+
+
+def execute(name: str, parameters: dict[str, Any], out: str | Path | None = None) -> Path:
     """Runs a notebook with papermill and returns the executed copy.
 
     Raises:
-        CoReEchoError: papermill is missing, or a cell failed; the message ends with the cell's own error.
+        CoReEchoError: papermill is missing, the copy cannot be written, or a cell failed; the message ends with the
+            cell's own error.
     """
     try:
         import papermill
     except ImportError:
         raise CoReEchoError("running notebooks needs papermill; install coreecho[book]") from None
-    out = out or project_root() / "build" / f"{name}.ipynb"
-    out.parent.mkdir(parents=True, exist_ok=True)
+    out = Path(out or default_out(name))
+    writable_folder(out.parent)
+    if out.is_dir():
+        raise CoReEchoError(f"{out} is a folder; give the file that the executed notebook is written to")
     try:
         papermill.execute_notebook(
             str(source(name)),
@@ -110,6 +143,8 @@ def execute(name: str, parameters: dict[str, Any], out: Path | None = None) -> P
         )
     except papermill.PapermillExecutionError as error:
         raise CoReEchoError(f"notebook {name}, cell {error.exec_count}: {error.ename}: {error.evalue}") from None
+    except PermissionError as error:
+        raise CoReEchoError(f"{out}: cannot be written ({error.strerror}); give another file") from None
     return out
 
 

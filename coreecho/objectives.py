@@ -73,25 +73,43 @@ class EndToEnd(Objective):
         return {"error": self.error(gathered(self.model(x)), gather(y))}
 
 
-class RankNContrast(Objective):
-    """Stage one: Rank-N-Contrast moves the encoder, L1 moves the head on detached embeddings (equation 1)."""
+class Contrast(Objective):
+    """Base: a contrast of embeddings moves the encoder, L1 moves the head on detached embeddings."""
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """Encoder and head, each under its own optimiser: the stop-gradient makes them disjoint problems."""
+        return {"encoder": list(self.model.encoder.parameters()), "head": list(self.model.head.parameters())}
+
+    @abstractmethod
+    def contrast(self, z: Tensor, y: Tensor, clips: Tensor) -> Losses:
+        """What moves the encoder, by name.
+
+        Args:
+            z: (M, C_E) embeddings of all clips of all processes.
+            y: (M,) their EF in percent.
+            clips: (B, V, 3, T, H, W), this process's own, as `forward` is given them.
+        """
+
+    def forward(self, clips: Tensor, labels: Tensor) -> Losses:
+        """The contrast of all clips of the batch, and L1 of the head."""
+        x, y = flatten_views(clips, labels, self.model.levels)
+        z = self.model.embed(x)  # (V B, C_E)
+        prediction = gathered(self.model.head(z.detach()).squeeze(-1))
+        z, y = gathered(z), gather(y)
+        return self.contrast(z, y, clips) | {"l1": F.l1_loss(prediction, y)}
+
+
+class RankNContrast(Contrast):
+    """Stage one: Rank-N-Contrast moves the encoder, L1 the head (equation 1)."""
 
     def __init__(self, model: CoReEcho, temperature: float) -> None:
         """Ranks embeddings with the given temperature tau."""
         super().__init__(model)
         self.temperature = temperature
 
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        """Encoder and head, each under its own optimiser: the stop-gradient makes them disjoint problems."""
-        return {"encoder": list(self.model.encoder.parameters()), "head": list(self.model.head.parameters())}
-
-    def forward(self, clips: Tensor, labels: Tensor) -> Losses:
-        """RnC on all clips of the batch, and L1 of the head."""
-        x, y = flatten_views(clips, labels, self.model.levels)
-        z = self.model.embed(x)  # (V B, C_E)
-        prediction = gathered(self.model.head(z.detach()).squeeze(-1))
-        z, y = gathered(z), gather(y)
-        return {"rnc": rnc_loss(z, y, self.temperature), "l1": F.l1_loss(prediction, y)}
+    def contrast(self, z: Tensor, y: Tensor, clips: Tensor) -> Losses:
+        """RnC of the embeddings by their labels."""
+        return {"rnc": rnc_loss(z, y, self.temperature)}
 
 
 class HeadOnly(Objective):

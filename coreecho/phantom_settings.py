@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import PositiveInt
+
 
 @dataclass(frozen=True, kw_only=True)
 class PhantomSettings:
     """The synthetic data set that stands in for EchoNet-Dynamic where the real one is not at hand."""
 
-    train: int = 1000
+    train: PositiveInt = 1000
     """Number of training videos."""
-    val: int = 200
+    val: PositiveInt = 200
     """Number of validation videos."""
-    test: int = 200
+    test: PositiveInt = 200
     """Number of test videos."""
     size: int = 32
     """Side of the square picture in pixels (EchoNet-Dynamic: 112)."""
@@ -71,9 +73,9 @@ class HmcquPhantomSettings:
 class MotionSettings:
     """The pretext task's videos: textured shapes in motion, in the place of Kinetics-400 (no heart is in them)."""
 
-    train: int = 2400
+    train: PositiveInt = 2400
     """Number of training videos."""
-    test: int = 240
+    test: PositiveInt = 240
     """Number of test videos."""
     size: int = 32
     """Side of the square picture in pixels."""

@@ -12,7 +12,7 @@ from filelock import FileLock
 from coreecho import phantom
 from coreecho.datasets import Dataset, read_camus, read_echonet, read_hmcqu, read_motions
 from coreecho.errors import SettingsError
-from coreecho.files import default_data_root
+from coreecho.files import default_data_root, writable_folder
 from coreecho.machine import Machine
 from coreecho.settings import Profile, Run
 from coreecho.video.packing import attach_pack
@@ -31,7 +31,7 @@ PAPER_FOLDERS = {"echonet": "echonet", "camus": "camus", "hmcqu": "hmcqu"}
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where runs find their data, keep their records, and on what they compute."""
+    """Where runs find their data, keep their records, and on what they compute; a folder may be given as text too."""
 
     data_root: Path | None = None
     """Paper profile: folder with ``echonet/ camus/ hmcqu/ weights/ lists/``; else of phantoms (default: data/)."""
@@ -50,6 +50,12 @@ class Place:
     pack: Path | None = None
     """Packed store of the data set (default: the one in or beside its folder, if any); never part of the key."""
 
+    def __post_init__(self) -> None:
+        """Text in place of a folder becomes one."""
+        for name in ("data_root", "runs_dir", "pack"):
+            given = getattr(self, name)
+            object.__setattr__(self, name, None if given is None else Path(given))
+
 
 def compute_device(name: str) -> torch.device:
     """The device called auto (a GPU where there is one), cpu or cuda.
@@ -60,13 +66,6 @@ def compute_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise SettingsError("there is no CUDA device here; use --device auto or cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def notebook_place(data_root: str, runs_dir: str, device: str) -> Place:
-    """The place that a notebook's parameters name; an empty text stands for the default."""
-    return Place(
-        data_root=Path(data_root) if data_root else None, runs_dir=Path(runs_dir) if runs_dir else None, device=device
-    )
 
 
 def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[str, Any]]:
@@ -88,8 +87,7 @@ def load_data(run: Run, profile: Profile, place: Place) -> tuple[Dataset, dict[s
     else:
         fingerprint, label = phantom.fingerprint(settings), MOVING_SHAPES if run.dataset == "motions" else PHANTOM
         root = (place.data_root or default_data_root()) / f"phantom-{run.dataset}-{fingerprint[:8]}"
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{root}.lock"):
+        with FileLock(f"{writable_folder(root.parent) / root.name}.lock"):
             if not phantom.is_complete(root, settings):
                 phantom.write_phantom(root, settings)
         data = _read(root, run, profile, Place())

@@ -29,6 +29,28 @@ PROTOCOL_SEED = 0
 PROTOCOL_STREAM = 2000
 CHUNK = 32
 """Clips in one forward pass."""
+WORDS = {
+    "first": "first clip",
+    "fixed3": "three fixed clips",
+    "even5": "five evenly spaced clips",
+    "all": "every clip",
+    "beats": "one clip a detected beat",
+    "beat": "the beat that the traced frames choose",
+    "whole": "the whole video in one pass",
+    "windows": "clips side by side over the whole video",
+    "oracle": "traced ED and ES given",
+}
+"""Each protocol for readers, those of single systems included; see `in_words`."""
+
+
+def in_words(protocol: str, resample: bool = False) -> str:
+    """A protocol for readers; its own name where `WORDS` lacks it, as for a system that is added.
+
+    Args:
+        protocol: as saved with the predictions.
+        resample: whether the whole sequence becomes one clip (`ClipSettings.resample`), which "first" is then.
+    """
+    return "the whole sequence as one clip" if resample and protocol == "first" else WORDS.get(protocol, protocol)
 
 
 def protocol_starts(
@@ -61,7 +83,6 @@ def protocol_starts(
     return starts
 
 
-@torch.inference_mode()
 def predict_clips(
     model: nn.Module,
     studies: Sequence[Study],
@@ -99,12 +120,7 @@ def predict_clips(
     model.eval()
     tables = []
     for items in tqdm(loader, "scoring", unit="batch", leave=False, disable=distributed.silent()):
-        clips, windows = joined(items)  # (sum of V, 3, T, H, W)
-        parts = [slice(at, at + CHUNK) for at in range(0, len(clips), CHUNK)]
-        outputs = [
-            _forward(model, clips[part].to(device), None if windows is None else windows[part]) for part in parts
-        ]
-        tables.append(clip_table(items, torch.cat(outputs)))
+        tables.append(clip_table(items, _scored(model, items, device)))
     model.train(training)
     shares = distributed.gather_objects(tables)
     return pd.concat([table for share in shares for table in share], ignore_index=True)
@@ -117,7 +133,30 @@ def clip_table(items: Sequence[Item], predictions: torch.Tensor) -> pd.DataFrame
     return table.assign(prediction=predictions.cpu().double().numpy())
 
 
-def _forward(model: nn.Module, clips: torch.Tensor, windows: torch.Tensor | None) -> torch.Tensor:
+def _scored(model: nn.Module, items: Sequence[Item], device: torch.device | str) -> torch.Tensor:
+    """Predictions (sum of V,) of the items' clips, `CHUNK` of them at a time."""
+    clips, windows = joined(items)  # (sum of V, 3, T, H, W)
+    parts = [slice(at, at + CHUNK) for at in range(0, len(clips), CHUNK)]
+    return torch.cat(
+        [forward(model, clips[part].to(device), None if windows is None else windows[part]) for part in parts]
+    )
+
+
+@torch.inference_mode()
+def forward(model: nn.Module, clips: torch.Tensor, windows: torch.Tensor | None = None) -> torch.Tensor:
+    """One pass of a network over clips, without gradient.
+
+    Args:
+        model: as for `predict_clips`, in evaluation mode; its ``levels`` and ``task`` are taken where it has them.
+        clips: (B, 3, T, H, W) uint8, where the model is; floating-point ones are normalised already.
+        windows: (B, 3) a `coreecho.clips.Window` of each clip where padding is grey; none where it is black.
+
+    Returns:
+        (B,) float32, on the same device: EF in percent, or as `predicted` says.
+
+    Raises:
+        CoReEchoError: the pass does not fit into memory.
+    """
     levels = getattr(model, "levels", (MEAN, SD))
     remedy = "stop other work on the device, or score on another one (--device cpu)"
     with advice(f"a pass over {len(clips)} clips of shape {tuple(clips.shape[1:])} on {clips.device}", remedy):

@@ -25,6 +25,18 @@ KEPT = 16
 
 
 @dataclass(frozen=True)
+class Draws:
+    """How patients are resampled, and what share of the resamples an interval holds."""
+
+    resamples: int = 10_000
+    """Number of bootstrap draws."""
+    seed: int = 0
+    """Of the draws."""
+    level: float = 0.95
+    """Coverage of the interval."""
+
+
+@dataclass(frozen=True)
 class Interval:
     """A metric on the whole test set, averaged over seeds, with its percentile bootstrap interval over patients."""
 
@@ -97,17 +109,41 @@ def resampled(metrics: Metrics, strata: NDArray[np.int64] | None, patients: int,
     return np.concatenate(values)
 
 
-def intervals(names: Sequence[str], values: Array, level: float) -> dict[str, Interval]:
-    """Metrics averaged over seeds, each with its percentile interval, from (1 + R, S, M)."""
-    means = values.mean(axis=1)  # (1 + R, M)
-    return {name: Interval(float(own[0]), *ends(own[1:], level)) for name, own in zip(names, means.T, strict=True)}
+def interval_of(
+    names: Sequence[str], metrics: Metrics, patients: int, how: Draws, strata: NDArray[np.int64] | None = None
+) -> dict[str, Interval]:
+    """Metrics averaged over seeds, each with its percentile interval.
+
+    Args:
+        names: of the M metrics.
+        metrics: what is computed from patient counts.
+        patients: their number N.
+        how: number and seed of the draws, level of the interval.
+        strata: (N,) as in `resampled`.
+
+    Raises:
+        DataError: there is nobody to draw from.
+    """
+    means = resampled(metrics, strata, patients, how.resamples, how.seed).mean(axis=1)  # (1 + R, M)
+    return {name: Interval(float(own[0]), *ends(own[1:], how.level)) for name, own in zip(names, means.T, strict=True)}
 
 
-def gaps(names: Sequence[str], values: Array, first: int, level: float) -> dict[str, Difference]:
-    """Differences of two systems drawn together: the first seeds of (1 + R, S, M) minus the others."""
+def gap_of(
+    names: Sequence[str],
+    metrics: Metrics,
+    patients: int,
+    first: int,
+    how: Draws,
+    strata: NDArray[np.int64] | None = None,
+) -> dict[str, Difference]:
+    """Differences of two systems drawn together: metrics of the ``first`` so many seeds minus those of the others.
+
+    Other arguments and errors are those of `interval_of`.
+    """
+    values = resampled(metrics, strata, patients, how.resamples, how.seed)  # (1 + R, S + S', M)
     apart = values[:, :first].mean(axis=1) - values[:, first:].mean(axis=1)  # (1 + R, M)
     return {
-        name: Difference(float(own[0]), *ends(own[1:], level), p=two_sided(own[1:]))
+        name: Difference(float(own[0]), *ends(own[1:], how.level), p=two_sided(own[1:]))
         for name, own in zip(names, apart.T, strict=True)
     }
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from coreecho import checkpoints, distributed
 from coreecho.datasets import Dataset
 from coreecho.errors import DataError
-from coreecho.files import default_runs_dir
+from coreecho.files import default_runs_dir, writable_folder
 from coreecho.forecast import forecast
 from coreecho.initial import initial_model
 from coreecho.ledger import MODEL, check_inputs, find, folder_of, stored_weights
@@ -69,6 +69,7 @@ def ensure(
         check_inputs(line, profile, place)
         for spec in {(spec.dataset, spec.fold): spec for spec in missing if spec.fold is not None}.values():
             _refuse_one_class(spec, load_data(spec, profile, place)[0])
+        writable_folder((place.runs_dir or default_runs_dir()) / profile.name)
         known = {place.runs_dir or default_runs_dir(), default_runs_dir()}
         log.info("%s", forecast(line, profile, [each for runs in known for each in list_records(runs, profile.name)]))
     for spec in tqdm(line, desc=f"{profile.name} runs", unit="run", disable=distributed.silent()):
@@ -106,7 +107,7 @@ def train(run: Run, profile: Profile, place: Place, *, tensorboard: bool = False
         about["parent"] = checkpoints.read_info(start).provenance["key"]
     key = run_key(run, profile, about["fingerprint"], about.get("parent", ""))
     folder = folder_of(run, profile, place, key)
-    folder.mkdir(parents=True, exist_ok=True)
+    writable_folder(folder)
     with _alone(folder):
         if not (folder / RECORD).exists() or not (folder / MODEL).exists():
             model = initial_model(run, profile, place, data, start)

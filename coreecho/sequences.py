@@ -11,7 +11,6 @@ from collections.abc import Iterable
 
 import cv2
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from coreecho.clips import Frames, Levels, fit
 from coreecho.settings import ClipSettings
@@ -44,6 +43,8 @@ def in_time(frames: Frames, count: int) -> Frames:
         return frames
     if len(frames) == 1:
         return np.repeat(frames, count, axis=0)
+    from scipy.interpolate import CubicSpline  # takes half a second to load, and few clips need it
+
     spline = CubicSpline(np.arange(len(frames)), frames.astype(np.float32), axis=0)
     levels = spline(np.linspace(0, len(frames) - 1, count))
     clip: Frames = np.rint(levels).clip(0, 255).astype(np.uint8)

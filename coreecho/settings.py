@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from coreecho.phantom_settings import CamusPhantomSettings, HmcquPhantomSettings, MotionSettings, PhantomSettings
 
@@ -86,8 +86,8 @@ class Recipe:
     """Regressor on the embedding: the paper's shallow MLP, or one linear layer (EchoCoTr, AdaCon)."""
     optimizer: Literal["adamw", "sgd", "madgrad"] = "adamw"
     """Optimiser; each group of parameters has its own (HMC-QU: MADGRAD)."""
-    batch_size: PositiveInt = 16
-    """Videos in a batch; with two views the network sees twice as many clips."""
+    batch_size: Annotated[int, Field(ge=2)] = 16
+    """Videos in a batch, at least two for batch norm; with two views the network sees twice as many clips."""
     drop_last: bool = True
     """Whether an epoch's last, smaller batch is left out (HMC-QU keeps it unless it is a single video)."""
     epochs: PositiveInt = 25

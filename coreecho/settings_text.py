@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from coreecho.errors import SettingsError
 
 T = TypeVar("T")
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+"""What checks a class of settings; making one takes longer than its use."""
 
 
 def to_dict(settings: Any) -> dict[str, Any]:
@@ -33,11 +37,12 @@ def from_dict(kind: type[T], data: Any) -> T:
     except (ValueError, RecursionError):
         raise SettingsError(f"{kind.__name__} settings are nested too deeply") from None
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        settings: T = _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise SettingsError(f"{kind.__name__} settings do not fit this version: {where}: {first['msg']}") from None
+    return settings
 
 
 def override(settings: T, assignments: list[str]) -> T:

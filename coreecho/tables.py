@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from coreecho import table_notes
 from coreecho.errors import RecordError
 from coreecho.evaluation import average_clips, bootstrap, regression_metrics, seed_summary
 from coreecho.experiments import SEEDS, all_rows, table1
@@ -22,9 +23,10 @@ from coreecho.files import replace_file
 from coreecho.ledger import find
 from coreecho.place import PHANTOM, Place
 from coreecho.profiles import get_profile
+from coreecho.protocols import in_words
 from coreecho.records import Record
 from coreecho.resampling import Interval
-from coreecho.rows import Row, published
+from coreecho.rows import Row
 from coreecho.runs import ensure
 from coreecho.settings import Profile
 
@@ -50,10 +52,10 @@ class Table:
         return to_markdown(self.display)
 
     def write(self, folder: Path, name: str) -> None:
-        """Writes ``name.md`` (with notes), ``name.csv`` (numbers) and ``name.tex`` into ``folder``."""
+        """Writes ``name.md`` with notes, ``name.csv`` (numbers) and ``name.tex``, notes as comments, to ``folder``."""
         notes = "".join(f"- {note}\n" for note in self.notes)
         markdown = f"{self.markdown()}\n" + (f"\n{notes}" if notes else "")
-        latex = self.display.to_latex(index=False, escape=True)
+        latex = self.display.to_latex(index=False, escape=True) + "".join(f"% {note}\n" for note in self.notes)
         replace_file(folder / f"{name}.md", lambda path: path.write_text(markdown, encoding="utf-8"))
         replace_file(folder / f"{name}.csv", lambda path: self.numbers.to_csv(path, index=False, lineterminator="\n"))
         replace_file(folder / f"{name}.tex", lambda path: path.write_text(latex, encoding="utf-8"))
@@ -131,7 +133,7 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
         records: of the profile shown, by row name; rows without records are printed as published only.
         paper_records: of the paper profile, where they exist and another profile is shown.
     """
-    rows, numbers, notes = [], [], []
+    rows, numbers = [], []
     paper_records = on_hearts(paper_records)
     shown = next((own[0] for own in records.values() if own), None)
     for row in table1():
@@ -146,13 +148,7 @@ def comparison(records: Records, paper_records: Records | None = None) -> Table:
         if shown is not None:
             line |= _cells(row, records.get(row.name, ()), column_label(shown))
         rows.append(line)
-        if row.note:
-            notes.append(f"{row.system}, {row.clips}: {row.note}")
-    for entry in published()["also_published"]:
-        if entry["table"] == 1:
-            values = ", ".join(f"{METRIC_NAMES[m]} {entry[m]:g}" for m in METRIC_NAMES if m in entry)
-            notes.append(f"Also published: {entry['system']}, {entry['clips']}: {values} ({entry['where']}).")
-    return Table(pd.DataFrame(rows), pd.DataFrame(numbers), tuple(notes))
+    return Table(pd.DataFrame(rows), pd.DataFrame(numbers), table_notes.notes(records, METRIC_NAMES))
 
 
 def ablation(rows: Sequence[Row], records: Records, paper_records: Records | None = None) -> Table:
@@ -176,8 +172,8 @@ def ablation(rows: Sequence[Row], records: Records, paper_records: Records | Non
         numbers += _row_numbers(row, paper_records.get(row.name, ()) if paper_records else ()) + _row_numbers(row, own)
         if own:
             label = column_label(own[0])
-            line[f"{label}: R2 (%), {own[0].profile.protocol}"] = _spread(own, own[0].profile.protocol)
-            line[f"{label}: R2 (%), first clip"] = _spread(own, "first")
+            for protocol in (own[0].profile.protocol, "first"):
+                line[f"{label}: R2 (%), {in_words(protocol)}"] = _spread(own, protocol)
         lines.append(line)
     display = pd.DataFrame(lines).fillna(NOT_RUN)
     return Table(display, pd.DataFrame(numbers))

@@ -11,18 +11,20 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from coreecho.experiments import HEADINGS, SEEDS, TABLES, all_rows, run_name
+from coreecho.experiments import HEADINGS, SEEDS, TABLES, fills
 from coreecho.ledger import find
 from coreecho.lineage import with_ancestors
 from coreecho.place import Place
 from coreecho.records import Record
-from coreecho.settings import Profile, Run
+from coreecho.settings import Profile
 from coreecho.tables import Records
 
 PAGE = "provenance.html"
 """The page in the book that holds the lines that `link` points to."""
 WEIGHTS = "initial weights"
 """Group of the records that fill no table and only lend their encoder to others."""
+GROUPS = {name: f"Table {name.removeprefix('table')}" for name in TABLES} | HEADINGS | {WEIGHTS: "Initial weights"}
+"""Headings of the groups of records, by the name that their cells' names begin with, in the book's order."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +46,20 @@ def traces(profile: Profile, place: Place, seeds: Sequence[int] = SEEDS) -> list
         place: where the records are.
         seeds: which are looked for.
     """
-    fills: dict[Run, list[str]] = {}
-    for row in all_rows().values():
-        for run in row.runs(seeds):
-            fills.setdefault(run, []).append(run_name(row.name, run))
-    found = []
-    for run in [*fills, *(run for run in with_ancestors(list(fills), profile) if run not in fills)]:
+    cells, found = fills(seeds), []
+    for run in [*cells, *(run for run in with_ancestors(list(cells), profile) if run not in cells)]:
         record = find(run, profile, place)
         if record is not None:
-            names = fills.get(run, [])
-            found.append(Trace(record, names[0].partition("/")[0] if names else WEIGHTS, tuple(names)))
+            names = cells.get(run, ())
+            found.append(Trace(record, names[0].partition("/")[0] if names else WEIGHTS, names))
     return found
 
 
 def groups(found: Sequence[Trace]) -> dict[str, pd.DataFrame]:
     """The lines of the page: by table, one line per record, each with an anchor of its own."""
     known = {trace.record.key for trace in found}
-    headings = {name: f"Table {name.removeprefix('table')}" for name in TABLES}
-    headings |= HEADINGS | {WEIGHTS: "Initial weights"}
     lines = {
-        heading: [_line(trace, known) for trace in found if trace.group == name] for name, heading in headings.items()
+        heading: [_line(trace, known) for trace in found if trace.group == name] for name, heading in GROUPS.items()
     }
     return {heading: pd.DataFrame(own) for heading, own in lines.items() if own}
 

@@ -47,7 +47,7 @@ class Trainer:
         self,
         model: CoReEcho,
         plan: Plan,
-        folder: Path,
+        folder: str | Path,
         *,
         key: str,
         accelerator: Accelerator | None = None,
@@ -74,7 +74,7 @@ class Trainer:
         self.model = with_channels_last(model)
         if plan.recipe.level_videos:
             self.model.levels = measured_levels(plan)
-        self.folder, self.machine, self.on_epoch = folder, machine or Machine(), on_epoch
+        self.folder, self.machine, self.on_epoch = Path(folder), machine or Machine(), on_epoch
         self.stages, self.validation = stages(plan), validation_clips(plan)
         self.state, self.pause = TrainState(key), Pause()
         self.selection = self.recipe.selection if plan.val else "last"

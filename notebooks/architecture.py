@@ -25,21 +25,16 @@
 figures_dir = ""
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from IPython.display import Markdown
 
-from IPython.display import SVG, Markdown
-
-from coreecho import anatomy, tables
-from coreecho.figures import save
+from coreecho import anatomy, figures, tables
 from coreecho.figures.architecture import architecture
-from coreecho.files import project_root
 from coreecho.profiles import DEMO, PAPER
 from coreecho.settings import Run
 
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(figures_dir=figures_dir)
 
 # %% [markdown]
 # ## The paper's network
@@ -58,8 +53,7 @@ out = Path(figures_dir) if figures_dir else project_root() / "figures"
 # %% mystnb={"image": {"alt": "The way of a clip through the network, from top to bottom: clip (3 channels, 36 × 112 × 112); stage 1: 3 convolution blocks (64 channels, 18 × 28 × 28); stage 2: 4 convolution blocks (128 channels, 18 × 14 × 14); stage 3: 8 attention blocks (320 channels, 18 × 7 × 7); stage 4: 3 attention blocks (512 channels, 18 × 3 × 3); norm, mean over positions (512 numbers); head (one number, the EF)."}, "figure": {"caption": "UniFormer-S with the MLP head, as the paper's profile builds it; what comes out of each part, its parameters and its multiply-adds for one clip.", "name": "fig-architecture"}}
 clip = PAPER.clip_settings(Run())
 parts = anatomy.dissect(anatomy.network(PAPER, Run()), clip)
-save(architecture(parts), out, "architecture")
-SVG(out / "architecture.svg")
+figures.shown(architecture(parts), page.out, "architecture")
 
 # %% [markdown]
 # A parameter is a number that training sets. A multiply-add is one product with the addition after it: what the network costs.
@@ -81,8 +75,7 @@ Markdown(tables.to_markdown(anatomy.table(parts)))
 
 # %% mystnb={"image": {"alt": "The way of a clip through the network, from top to bottom: clip (3 channels, 16 × 32 × 32); stage 1: 1 convolution block (16 channels, 8 × 8 × 8); stage 2: 1 convolution block (32 channels, 8 × 4 × 4); stage 3: 2 attention blocks (64 channels, 8 × 2 × 2); stage 4: 1 attention block (128 channels, 8 × 2 × 2); norm, mean over positions (128 numbers); head (one number, the EF)."}, "figure": {"caption": "The demo profile's network, to the scale of the drawing above.", "name": "fig-architecture-demo"}}
 narrow = anatomy.dissect(anatomy.network(DEMO, Run()), DEMO.clip_settings(Run()))
-save(architecture(narrow), out, "architecture_demo")
-SVG(out / "architecture_demo.svg")
+figures.shown(architecture(narrow), page.out, "architecture_demo")
 
 # %% tags=["nbval-check-output", "full-width"]
 Markdown(tables.to_markdown(anatomy.table(narrow)))

@@ -50,21 +50,15 @@ seeds = [0, 1, 2]
 transfer_seeds = [0]
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
-
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from coreecho.opening import opening
 
 from IPython.display import Markdown
 
 from coreecho import claims
-from coreecho.files import project_root
-from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
 
-place = notebook_place("", runs_dir, "auto")
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-found = [claims.survey(get_profile(name), place, seeds, transfer_seeds) for name in profiles]
+page = opening(runs_dir=runs_dir, figures_dir=figures_dir)
+found = [claims.survey(get_profile(name), page.place, seeds, transfer_seeds) for name in profiles]
 
 # %% [markdown]
 # ## At a glance
@@ -74,7 +68,7 @@ Markdown("\n".join(f"- {claims.summary(each)}." for each in found))
 
 # %% tags=["nbval-check-output"]
 table = claims.table(found)
-table.write(out, "claims")
+table.write(page.out, "claims")
 Markdown(table.markdown())
 
 # %% [markdown]

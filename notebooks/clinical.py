@@ -41,23 +41,17 @@ camus_seeds = [0]
 show_patients = False
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import HTML, SVG, Markdown, display
+from IPython.display import HTML, Markdown, display
 
 from coreecho import clinical, experiments, figures, moving, tables, trace
 from coreecho.clinical import picture_tables, pictures, words, worst
 from coreecho.clinical import tables as clinical_tables
 from coreecho.figures import clinical as drawn
-from coreecho.files import project_root
-from coreecho.place import SYNTHETIC, notebook_place
-from coreecho.profiles import get_profile
+from coreecho.place import SYNTHETIC
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = [experiments.all_rows()[f"table1/{name}"] for name in ("coreecho", "echocotr", "adacon")]
 on_camus = [experiments.all_rows()[name] for name in pictures.ROWS]
 
@@ -66,9 +60,9 @@ on_camus = [experiments.all_rows()[name] for name in pictures.ROWS]
 # pictures, only records that exist are read.
 
 # %% tags=["hide-input"]
-records = tables.filled(rows, get_profile(profile), place, seeds)
+records = tables.filled(rows, page.profile, page.place, seeds)
 systems = clinical.scored(records)
-on_hearts = tables.on_hearts(tables.existing(rows, "paper", place, seeds))
+on_hearts = tables.on_hearts(tables.existing(rows, "paper", page.place, seeds))
 paper = [] if profile == "paper" else clinical.scored(on_hearts)
 waiting = profile != "paper" and not paper
 oracle = clinical.oracle(systems)
@@ -82,8 +76,7 @@ coreecho, everyone = systems[0], [*systems, *oracle, *paper]
 # picture. A part of any trend is the reader's: a listed EF that is high by mistake counts as high.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Three scatter plots side by side, CoReEcho, EchoCoTr and AdaCon: difference of predicted and listed EF of each test video against the mean of both, with bias and limits of agreement as lines; titles give their values."}, "figure": {"caption": "Bland-Altman plots of the test set; the title names data and profile. A point is a video's mean over seeds; the solid line is the bias, dashed ones are the limits of agreement, bands are their 95 % intervals.", "name": "fig-clinical-agreement"}}
-figures.save(drawn.agreement_panels(systems), out, "clinical_agreement")
-SVG(out / "clinical_agreement.svg")
+figures.shown(drawn.agreement_panels(systems), page.out, "clinical_agreement")
 
 # %% [markdown]
 # ## Calibration
@@ -94,15 +87,14 @@ SVG(out / "clinical_agreement.svg")
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Two plots: mean listed EF by band of the predicted EF beside the line of equality, and the difference of the two with 95 percent intervals, for CoReEcho, EchoCoTr, AdaCon and the oracle."}, "figure": {"caption": "Calibration on the test set: mean listed EF by band of the predicted EF (left) and how far it lies from the mean predicted EF (right), bars being 95 % intervals. A band is left out where some seed predicts no video in it.", "name": "fig-clinical-calibration"}}
 figure = drawn.calibration_panels([*systems, *oracle])
-figures.save(figure, out, "clinical_calibration")
-SVG(out / "clinical_calibration.svg")
+figures.shown(figure, page.out, "clinical_calibration")
 
 # %% tags=["nbval-check-output", "full-width", "hide-input"]
 agreement = clinical_tables.agreement_table(everyone, waiting)
 calibration = clinical_tables.calibration_table(everyone, waiting)
-agreement.write(out, "clinical_agreement")
-calibration.write(out, "clinical_calibration")
-clinical_tables.calibration_bands([*systems, *oracle]).write(out, "clinical_calibration_bands")
+agreement.write(page.out, "clinical_agreement")
+calibration.write(page.out, "clinical_calibration")
+clinical_tables.calibration_bands([*systems, *oracle]).write(page.out, "clinical_calibration_bands")
 by_band = clinical_tables.calibration_bands([coreecho])
 told = [words.on_agreement(coreecho), words.on_reader(coreecho), calibration.markdown()]
 told += [by_band.markdown(), words.on_calibration(coreecho)]
@@ -116,21 +108,19 @@ Markdown("\n\n".join([agreement.markdown(), f"Data: {coreecho.data}.", *told]))
 # the predicted EF is taken at its word. Predictive values hold for a test set with this share of low EFs only.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "ROC curves for a listed EF under 40 and under 50 percent, of CoReEcho, EchoCoTr, AdaCon and the oracle, with the areas under them and a point for each where the predicted EF is taken at its word."}, "figure": {"caption": "ROC curves on the test set, averaged over seeds, with the area under each and its 95 % interval; points: what follows if a video counts as low when its predicted EF is under the cut.", "name": "fig-clinical-roc"}}
-figures.save(drawn.roc_panels([*systems, *oracle]), out, "clinical_roc")
-SVG(out / "clinical_roc.svg")
+figures.shown(drawn.roc_panels([*systems, *oracle]), page.out, "clinical_roc")
 
 # %% [markdown]
 # Heart failure is named by three classes: *reduced* up to 40 %, *preserved* from 50 % on, *mildly reduced* between.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Tables of three by three cells, listed against predicted class of EF, of CoReEcho and the oracle: numbers of videos and their share of a row, shaded by that share."}, "figure": {"caption": "Class of the listed EF (rows) and of the predicted one (columns): number of test videos, mean over seeds, and share of the row.", "name": "fig-clinical-classes"}}
-figures.save(drawn.class_panels([coreecho, *oracle]), out, "clinical_classes")
-SVG(out / "clinical_classes.svg")
+figures.shown(drawn.class_panels([coreecho, *oracle]), page.out, "clinical_classes")
 
 # %% tags=["nbval-check-output", "full-width", "hide-input"]
 thresholds = clinical_tables.thresholds_table(everyone, waiting)
 classes = clinical_tables.classes_table(everyone, waiting)
-thresholds.write(out, "clinical_thresholds")
-classes.write(out, "clinical_classes")
+thresholds.write(page.out, "clinical_thresholds")
+classes.write(page.out, "clinical_classes")
 counts = tables.to_markdown(clinical_tables.counts_table(everyone))
 told = [words.on_threshold(coreecho, 40), words.on_threshold(coreecho, 50), words.on_classes(coreecho)]
 by_seed = "The numbers of videos behind them, one for each seed:"
@@ -146,23 +136,22 @@ Markdown("\n\n".join([thresholds.markdown(), by_seed, counts, classes.markdown()
 # its test set is cut into thirds by that. A phantom's reader sees no picture, so these errors are taken from the true EF.
 
 # %% tags=["hide-input"] mystnb={"image": {"alt": "Mean absolute error above and bias below: left by band of the listed EF for CoReEcho, EchoCoTr, AdaCon and the oracle, right by picture quality Good, Medium and Poor for CoReEcho and EchoCoTr fine-tuned on CAMUS's format; bars are 95 percent intervals."}, "figure": {"caption": "Mean absolute error and bias by band of the listed EF (left; Table 1's test set) and by picture quality (right; Table 4's patients), with 95 % intervals and, in brackets, numbers of videos or patients.", "name": "fig-clinical-errors"}}
-graded = pictures.graded(tables.existing(on_camus, profile, place, camus_seeds))
+graded = pictures.graded(tables.existing(on_camus, profile, page.place, camus_seeds))
 figure = drawn.error_panels([*systems, *oracle], graded)
-figures.save(figure, out, "clinical_errors")
-SVG(out / "clinical_errors.svg")
+figures.shown(figure, page.out, "clinical_errors")
 
 # %% tags=["nbval-check-output", "full-width", "hide-input"]
 bands = clinical_tables.bands_table([*systems, *oracle], shown=("table1/coreecho", "oracle"))
 grades = picture_tables.grades_table(graded)
-bands.write(out, "clinical_bands")
-grades.write(out, "clinical_quality")
+bands.write(page.out, "clinical_bands")
+grades.write(page.out, "clinical_quality")
 parts = [*bands.notes, bands.markdown(), words.on_bands(coreecho, oracle), grades.markdown()]
 parts.append(words.on_grades(graded[0] if graded else None))
 settings = pictures.settings(records["table1/coreecho"][0], coreecho)
 effects = None if settings is None else picture_tables.effects(coreecho.against_truth, settings)
 if effects is not None:
     disturbed = picture_tables.effects_table(coreecho.against_truth, effects)
-    disturbed.write(out, "clinical_disturbances")
+    disturbed.write(page.out, "clinical_disturbances")
     parts += [*disturbed.notes, disturbed.markdown()]
 Markdown("\n\n".join([*parts, words.on_effects(coreecho, effects)]))
 
@@ -180,7 +169,7 @@ cases = [case if public else case.unnamed(number) for number, case in enumerate(
 told = [f"{words.on_worst(cases)} Data: {coreecho.data}.", tables.to_markdown(worst.table(cases))]
 display(Markdown("\n\n".join(told)))
 if public:
-    frames = moving.clip_frames(record, place)
+    frames = moving.clip_frames(record, page.place)
     display(HTML(worst.players(cases, frames, moving.clip_fps(record))))
 
 # %% [markdown]

@@ -33,18 +33,15 @@ runs_dir = ""
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
-
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from coreecho.opening import opening
 
 from IPython.display import Markdown
 
 from coreecho import efficiency, experiments, tables
-from coreecho.place import notebook_place
-from coreecho.profiles import PROFILES, get_profile
+from coreecho.profiles import PROFILES
 
-place = notebook_place("", runs_dir, "auto")
-scales = list({profile: get_profile(profile), **PROFILES}.values())
+page = opening(profile, runs_dir=runs_dir)
+scales = list({profile: page.profile, **PROFILES}.values())
 
 # %% [markdown]
 # ## Milliseconds per clip
@@ -53,7 +50,7 @@ scales = list({profile: get_profile(profile), **PROFILES}.values())
 # made with `coreecho bench --efficiency PROFILE`.
 
 # %%
-Markdown(tables.to_markdown(efficiency.speed_table(scales, place.runs_dir)))
+Markdown(tables.to_markdown(efficiency.speed_table(scales, page.place.runs_dir)))
 
 # %% [markdown]
 # ## Training time
@@ -63,4 +60,6 @@ Markdown(tables.to_markdown(efficiency.speed_table(scales, place.runs_dir)))
 # the tables of this book cost, not what the paper's training would.
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(efficiency.training_table(tables.existing(experiments.table1(), profile, place, seeds))))
+Markdown(
+    tables.to_markdown(efficiency.training_table(tables.existing(experiments.table1(), profile, page.place, seeds)))
+)

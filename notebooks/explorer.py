@@ -35,24 +35,19 @@ device = "auto"
 seed = 0
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
-
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from coreecho.opening import opening
 
 from IPython.display import HTML, Markdown
 
 from coreecho import experiments, explorer, figures, tables, trace
 from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 
-place = notebook_place(data_root, runs_dir, device)
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = [experiments.all_rows()[name] for name in explorer.ROWS]
 
 # %% tags=["hide-input"]
-records = tables.filled(rows, get_profile(profile), place, [seed])
-view = explorer.gather({name: own[0] for name, own in records.items()}, place)
+records = tables.filled(rows, page.profile, page.place, [seed])
+view = explorer.gather({name: own[0] for name, own in records.items()}, page.place)
 in_the_book = explorer.may_stand_in_the_book(view) and not figures_dir
 
 # %% [markdown]
@@ -66,14 +61,11 @@ in_the_book = explorer.may_stand_in_the_book(view) and not figures_dir
 # %% tags=["hide-input"]
 if in_the_book:
     explorer.write(view, project_root() / "book" / "_static" / "explorer")
-    figures.save_png(
-        explorer.picture(view), project_root() / "figures" / "explorer.png"
-    )  # for the card that leads here
+    figures.save_png(explorer.picture(view), page.out / "explorer.png")  # for the card that leads here
     shown = HTML(explorer.fragment(view, "../_static", "../_static/explorer/data.js"))
 else:
-    out = Path(figures_dir) if figures_dir else project_root() / "figures"
     shown = Markdown(
-        f"The explorer of these videos is not in the book: open `{explorer.write_alone(view, out / 'explorer')}`."
+        f"The explorer of these videos is not in the book: open `{explorer.write_alone(view, page.out / 'explorer')}`."
     )
 shown
 

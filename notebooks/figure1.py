@@ -37,21 +37,14 @@ device = "auto"
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import appendix, experiments, figures, tables, trace
 from coreecho.continuity import tables as continuity_tables
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = [row for row in experiments.table1() if not row.single]  # those that the paper itself trained
 shown = ["table1/echocotr", "table1/coreecho"]
 
@@ -59,8 +52,8 @@ shown = ["table1/echocotr", "table1/coreecho"]
 # The records are Table 1's: those that exist are read, missing ones are trained first.
 
 # %%
-records = tables.filled(rows, get_profile(profile), place, seeds)
-paper_records = {} if profile == "paper" else tables.existing(rows, "paper", place)
+records = tables.filled(rows, page.profile, page.place, seeds)
+paper_records = {} if profile == "paper" else tables.existing(rows, "paper", page.place)
 
 # %% [markdown]
 # ## The figure
@@ -71,16 +64,15 @@ paper_records = {} if profile == "paper" else tables.existing(rows, "paper", pla
 
 # %% mystnb={"image": {"alt": "Two scatter plots of UMAP layouts side by side, EchoCoTr and CoReEcho; each point is a test video, coloured by its listed ejection fraction on one shared colour bar."}, "figure": {"caption": "UMAP layouts of the embeddings of every test video's first clip, coloured by listed EF; the title names data, profile and seed.", "name": "fig-figure1"}}
 pictured = {name: records[name][0] for name in shown}
-layouts = {name: appendix.layout(record, place) for name, record in pictured.items()}
-figures.save(figures.embedding_panels(pictured, layouts), out, "figure1")
-SVG(out / "figure1.svg")
+layouts = {name: appendix.layout(record, page.place) for name, record in pictured.items()}
+figures.shown(figures.embedding_panels(pictured, layouts), page.out, "figure1")
 
 # %% [markdown]
 # How far the picture can be trusted: the share of each point's five neighbours in the picture that are close in the
 # embedding too (trustworthiness, 1 at best, about 0.5 by chance).
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(figures.trusted(pictured, layouts, place)))
+Markdown(tables.to_markdown(figures.trusted(pictured, layouts, page.place)))
 
 # %% [markdown]
 # ## The evidence
@@ -99,10 +91,10 @@ Markdown(tables.to_markdown(figures.trusted(pictured, layouts, place)))
 # neighbours and probe are not fitted again in a draw) and every seed's value.
 
 # %% tags=["nbval-check-output"]
-measured = continuity_tables.measure(records, place)
-on_hearts = continuity_tables.measure(paper_records, place) if any(paper_records.values()) else None
+measured = continuity_tables.measure(records, page.place)
+on_hearts = continuity_tables.measure(paper_records, page.place) if any(paper_records.values()) else None
 table = continuity_tables.table(measured, on_hearts)
-table.write(out, "figure1_evidence")
+table.write(page.out, "figure1_evidence")
 Markdown(table.markdown())
 
 # %% [markdown]

@@ -39,23 +39,15 @@ seeds = [0, 1, 2]
 transfer_seeds = [0]
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import Image, Markdown
+from IPython.display import Markdown
 
 from coreecho import experiments, figures, focus, tables, trace
-from coreecho.files import project_root
 from coreecho.focus import tables as focus_tables
 from coreecho.focus.samples import samples
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-scale = get_profile(profile)
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = experiments.all_rows()
 names = {"EchoCoTr": "echocotr", "CoReEcho": "coreecho"}
 
@@ -70,17 +62,16 @@ for data, prefix, runs_of in (
     ("hmcqu", "table5/probe-", transfer_seeds),
 ):
     chosen = [rows[f"{prefix}{name}"] for name in names.values()]
-    found = tables.filled(chosen, scale, place, runs_of)
+    found = tables.filled(chosen, page.profile, page.place, runs_of)
     systems[data] = {system: found[f"{prefix}{name}"] for system, name in names.items()}
 
 
 # %%
 def grid(data, name, *, sign="raises", which=0, task="ef"):
     """Draws and saves one figure of the samples of a data set."""
-    shown = {system: samples(own[which], place) for system, own in systems[data].items()}
+    shown = {system: samples(own[which], page.place) for system, own in systems[data].items()}
     label = tables.column_label(systems[data]["CoReEcho"][which])
-    figures.save_png(figures.saliency_grid(shown, label, sign=sign, task=task), out / f"{name}.png")
-    return Image(out / f"{name}.png")
+    return figures.shown_png(figures.saliency_grid(shown, label, sign=sign, task=task), page.out / f"{name}.png")
 
 
 # %% [markdown]
@@ -123,8 +114,8 @@ grid("hmcqu", "figure3_hmcqu", task="mi")
 #
 # Measured in every test video (for CAMUS and HMC-QU of all folds): the share of a map's mass that lies inside the
 # outlined ventricle, in the frames with an outline; whether the map's maximum lies inside it (where several pixels
-# share the maximum, each counts its part); and the share of mass outside the ultrasound sector, where there is nothing
-# to see. An even map, one without any preference, would have the shares of the column of that name. Empty maps, where
+# share the maximum, each counts its part; left out where the map's grid decides it); and the share of mass outside the
+# ultrasound sector, where there is nothing to see. An even map, one without any preference, would have the shares of the column of that name. Empty maps, where
 # no place of the clip moves the prediction in that direction, have no share and are counted.
 #
 # The claim holds when the 95 % interval of the difference in mass inside the ventricle, paired over videos, lies above
@@ -133,7 +124,7 @@ grid("hmcqu", "figure3_hmcqu", task="mi")
 
 # %%
 measured = {
-    data: {system: focus.measured(own, place) for system, own in found.items()} for data, found in systems.items()
+    data: {system: focus.measured(own, page.place) for system, own in found.items()} for data, found in systems.items()
 }
 titles = {"echonet": "EchoNet-Dynamic", "camus": "CAMUS, probing", "hmcqu": "HMC-QU, probing"}
 
@@ -142,10 +133,8 @@ lines = []
 for data, found in measured.items():
     gap = focus.claim(found["CoReEcho"], found["EchoCoTr"])
     label = tables.column_label(systems[data]["CoReEcho"][0])
-    lines.append(
-        f"- {titles[data]} ({label}): CoReEcho looks more at the ventricle than EchoCoTr: **{gap.verdict}** "
-        f"(difference in mass inside of {gap.interval} percentage points)."
-    )
+    told = focus_tables.sentence(gap, found["CoReEcho"], found["EchoCoTr"], ("CoReEcho", "EchoCoTr"))
+    lines.append(f"- {titles[data]} ({label}): {told}")
 Markdown("\n".join(lines))
 
 # %% tags=["nbval-check-output"]
@@ -154,7 +143,9 @@ for data, found in measured.items():
     own, theirs = found["CoReEcho"], found["EchoCoTr"]
     gaps = [gap for sign in focus.SIGNS for gap in focus.compare(own, theirs, sign)]
     parts += [f"**{titles[data]}** ({tables.column_label(systems[data]['CoReEcho'][0])})"]
-    parts += [tables.to_markdown(focus_tables.comparison(gaps, "CoReEcho (%)", "EchoCoTr (%)"))]
+    side = focus_tables.grid(systems[data]["CoReEcho"][0])
+    parts += [tables.to_markdown(focus_tables.comparison(gaps, "CoReEcho (%)", "EchoCoTr (%)", side))]
+    parts += [note for note in [focus_tables.corner_note(side)] if note]
     parts += [f"{system}: {focus_tables.counts(table)}" for system, table in found.items()]
 Markdown("\n\n".join(parts))
 

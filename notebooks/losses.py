@@ -18,8 +18,10 @@
 # - **Takes**: seconds from the committed records; about 80 minutes of training on two CPU cores without them (demo
 #   profile, three seeds).
 #
-# Everything is held fixed but the loss: the same encoder, initial weights, clips, augmentation and schedule, trained by
-# L1, by squared error, by the paper's loss and by its [rivals](../book/systems/rival_losses.md), three seeds each.
+# One encoder from the same initial weights, on clips of one shape, trained by L1, by squared error, by the paper's loss
+# and by its [rivals](../book/systems/rival_losses.md), three seeds each. All rows have one recipe, but for
+# Rank-N-Contrast's own. They differ in the loss, and in what belongs to a method: how many views of a video it sees, its
+# head, and whether a second stage follows, with more epochs. A table below lists that.
 # Below it stands the system with the lowest published error known to us, which is [later than the
 # paper](../book/systems/echocardmae.md). With the `demo` profile the data are the [phantom](../book/phantom.md), and
 # nothing here is a result on hearts; there and in the gpu profile "K400" stands for *pretext* weights.
@@ -33,29 +35,22 @@ device = "auto"
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
+from coreecho.opening import opening
+
 from dataclasses import replace
-from pathlib import Path
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from IPython.display import Markdown
 
-from IPython.display import SVG, Markdown
+from coreecho import compared, evidence, experiments, figures, tables, trace
 
-from coreecho import evidence, experiments, figures, tables, trace
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
-
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-scale = get_profile(profile)
-rows = experiments.losses()
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
+rows = experiments.losses(page.profile)
 
 # %% [markdown]
 # The records: those that exist are read, missing ones are trained first.
 
 # %%
-records = tables.filled(rows, scale, place, seeds)
+records = tables.filled(rows, page.profile, page.place, seeds)
 
 # %% [markdown]
 # ## The same encoder, other losses
@@ -68,8 +63,13 @@ Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.by_seed(rec
 
 # %% mystnb={"image": {"alt": "One line for each loss: R2 as a filled point with its 95 % interval and small marks for seeds; the intervals of all losses overlap. The values are those of the table above."}, "figure": {"caption": "R2 by loss; the title names data and profile. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-losses"}}
 here = tables.ablation([replace(row, published={}) for row in rows], records).numbers
-figures.save(figures.table_intervals(here, "R2 (%)"), out, "losses")
-SVG(out / "losses.svg")
+figures.shown(figures.table_intervals(here, "R2 (%)"), page.out, "losses")
+
+# %% [markdown]
+# What differs between the rows beside the loss:
+
+# %% tags=["nbval-check-output", "full-width"]
+Markdown(f"{compared.shared(rows, page.profile)}\n\n{tables.to_markdown(compared.trainings(rows, page.profile))}")
 
 # %% [markdown]
 # ## CoReEcho against each
@@ -95,7 +95,7 @@ Markdown("\n".join(f"- {row.system}: {row.note.removeprefix(row.system + ': ')}"
 
 # %% tags=["nbval-check-output"]
 (row,) = experiments.later()
-after = tables.filled([row], scale, place, seeds)
+after = tables.filled([row], page.profile, page.place, seeds)
 here = f"{tables.made_on(after)}\n\n{tables.to_markdown(evidence.by_seed(after))}"
 Markdown(f"{row.system}, published on EchoNet-Dynamic: MAE {row.published['mae']:.2f} EF points. Run here:\n\n{here}")
 

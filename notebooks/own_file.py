@@ -33,13 +33,12 @@ checkpoint = ""
 figures_dir = ""
 
 # %% tags=["hide-input"]
-import warnings
+from coreecho.opening import opening
+
 from pathlib import Path
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
 import pandas as pd
-from IPython.display import Image, Markdown
+from IPython.display import Markdown
 from matplotlib.figure import Figure
 from pydicom.data import get_testdata_file
 
@@ -48,9 +47,9 @@ from coreecho.checkpoints import read_info
 from coreecho.files import project_root
 from coreecho.video import crop_to_fan, read_video
 
+page = opening(figures_dir=figures_dir)
 path = Path(file or get_testdata_file("examples_ybr_color.dcm", download=False))
 weights = Path(checkpoint) if checkpoint else project_root() / "checkpoints" / "phantom-demo.safetensors"
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
 
 # %% [markdown]
 # ## What is in the file
@@ -113,8 +112,7 @@ for column, (index, moment) in enumerate(zip(shown, moments, strict=True)):
     panels[0, column].set_title(f"frame {moment + 1} of {frames}", fontsize=8)
 for row, label in enumerate(("as recorded", "sector", "network's input")):
     panels[row, 0].set_ylabel(label)
-figures.save_png(figure, out / "own_file.png")
-Image(out / "own_file.png")
+figures.shown_png(figure, page.out / "own_file.png")
 
 # %% [markdown]
 # ## Where it looks
@@ -123,5 +121,4 @@ Image(out / "own_file.png")
 # because the recording is shorter than a clip. This is the picture that `coreecho predict --figure` writes.
 
 # %% mystnb={"image": {"alt": "Top: eight frames of the first clip at 32 by 32 pixels. Middle: the same with the Grad-CAM map over them. Bottom: the EF of each clip against its start, and their mean."}, "figure": {"caption": "Frames of the first clip, Grad-CAM over them, and the EF of every clip. The checkpoint was trained on the phantom: neither map nor EF says anything of this heart.", "name": "fig-own-file-prediction"}}
-figures.save_png(figures.prediction(result), out / "own_file_prediction.png")
-Image(out / "own_file_prediction.png")
+figures.shown_png(figures.prediction(result), page.out / "own_file_prediction.png")

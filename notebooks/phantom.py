@@ -25,21 +25,19 @@ figures_dir = ""
 studies = 8
 
 # %% tags=["hide-input"]
+from coreecho.opening import opening
+
 import dataclasses
 import tempfile
-import warnings
 from pathlib import Path
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Image, Markdown
+from IPython.display import Image, Markdown
 
 from coreecho import figures, phantom, tables
-from coreecho.files import project_root
 from coreecho.profiles import DEMO, GPU
 from coreecho.video import read_video
 
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(figures_dir=figures_dir)
 
 # %% [markdown]
 # ## Contact sheet
@@ -57,8 +55,8 @@ with tempfile.TemporaryDirectory() as folder:
         frames = read_video(root / "Videos" / f"{name}.avi").frames
         pairs.append((frames[row["EDFrame"]], frames[row["ESFrame"]]))
 sheet = figures.contact_sheet(pairs, [f"true EF {ef:.0f} %" for ef in truth["EF"]])
-figures.save(sheet, out, "phantom")
-Image(out / "phantom.png")
+figures.save(sheet, page.out, "phantom")
+Image(page.out / "phantom.png")
 
 # %% [markdown]
 # ## Labels
@@ -72,5 +70,4 @@ Markdown(tables.to_markdown(phantom.describe_labels(labels)))
 
 # %% mystnb={"image": {"alt": "Left: listed against true ejection fraction of 1,400 phantom videos, scattered about the diagonal by a few points. Right: histogram of the listed ejection fraction with a peak near 60 and a left tail."}, "figure": {"caption": "Labels of the demo phantom: the reader's EF against the true one, and its distribution.", "name": "fig-phantom-labels"}}
 plot = figures.label_scatter(labels)
-figures.save(plot, out, "phantom_labels")
-SVG(out / "phantom_labels.svg")
+figures.shown(plot, page.out, "phantom_labels")

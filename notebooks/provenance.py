@@ -32,17 +32,14 @@ runs_dir = ""
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
-
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from coreecho.opening import opening
 
 from IPython.display import Markdown
 
 from coreecho import cells, tables, trace
-from coreecho.place import notebook_place
 from coreecho.profiles import PROFILES
 
-place = notebook_place("", runs_dir, "auto")
+page = opening(runs_dir=runs_dir)
 
 # %% [markdown]
 # ## Records
@@ -50,7 +47,7 @@ place = notebook_place("", runs_dir, "auto")
 # %% tags=["full-width"]
 parts = []
 for profile in PROFILES.values():
-    groups = trace.groups(trace.traces(profile, place, seeds))
+    groups = trace.groups(trace.traces(profile, page.place, seeds))
     parts += [f"**{name}, {profile.name} profile**\n\n{tables.to_markdown(own)}" for name, own in groups.items()]
     parts += [] if groups else [f"**{profile.name} profile**: not yet run"]
 Markdown("\n\n".join(parts))

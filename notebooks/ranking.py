@@ -29,23 +29,17 @@ runs_dir = ""
 figures_dir = ""
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from IPython.display import Markdown
 
-from IPython.display import SVG, Markdown
-
-from coreecho import evidence, experiments, ranking, rnc_loss, stopgradient, tables
+from coreecho import evidence, experiments, figures, ranking, rnc_loss, stopgradient, tables
 from coreecho.figures import ranking as drawn
-from coreecho.figures import save
 from coreecho.figures.stopgradient import pulled
-from coreecho.files import project_root
-from coreecho.place import notebook_place
 
 import torch
 
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(profile, runs_dir=runs_dir, figures_dir=figures_dir)
 
 # %% [markdown]
 # ## One anchor looks at the others
@@ -59,8 +53,7 @@ out = Path(figures_dir) if figures_dir else project_root() / "figures"
 
 # %% mystnb={"image": {"alt": "Above, four points in the plane, marked by ejection fraction, with lines from the anchor of 40 % to the others: 58 % is the nearest at 1.41, then 70 % at 1.90, then 25 % at 2.77. Below, the order by ejection fraction, 25, 58, 70, is joined by lines to the order by distance, 58, 70, 25; the two places where lines cross are marked as pairs in the wrong order."}, "figure": {"caption": "The anchor (ringed) and its distances; below them the wanted order and the one found. Where lines cross, a pair is in the wrong order.", "name": "fig-ranking"}}
 points = [[-0.4, 0.6], [1.4, -1.5], [0.0, -1.3], [1.3, 0.4]]
-save(drawn.ranked(points, labels, anchor=1), out, "ranking")
-SVG(out / "ranking.svg")
+figures.shown(drawn.ranked(points, labels, anchor=1), page.out, "ranking")
 
 # %% [markdown]
 # ## What the anchor asks for
@@ -116,8 +109,7 @@ Markdown(f"Mean of {len(terms)} terms: {by_hand:.6f}. `rnc_loss`: {in_training:.
 # adds up what all anchors want of a point, its own wishes included.
 
 # %% mystnb={"image": {"alt": "The same four points, each with an arrow against the gradient: 25 % goes left and down, 40 % left and up, 58 % right and up, 70 % right and down, so that 40 % and 58 % swap sides."}, "figure": {"caption": "Minus the gradient of the loss at each point, drawn to one scale.", "name": "fig-ranking-forces"}}
-save(drawn.forces(points, labels, temperature), out, "ranking_forces")
-SVG(out / "ranking_forces.svg")
+figures.shown(drawn.forces(points, labels, temperature), page.out, "ranking_forces")
 
 # %% [markdown]
 # Now follow the arrows in small steps, as if the encoder could put each clip wherever it liked. The points sort
@@ -129,8 +121,7 @@ SVG(out / "ranking_forces.svg")
 
 # %% mystnb={"image": {"alt": "Above, the paths of the four points from a disordered start to a line on which they lie in the order 25, 40, 58, 70 % from left to right. Below, the loss against the step falls from 0.76 to 0.04; the number of pairs in the wrong order falls from 10 to 0 within the first 30 steps."}, "figure": {"caption": "400 steps of plain gradient descent on the points themselves. Above: paths, and the order that they reach (dashed). Below: the loss, and over all anchors the pairs in the wrong order.", "name": "fig-ranking-path"}}
 descent = ranking.descend(points, labels, steps=400, rate=0.5)
-save(drawn.arranging(descent, labels), out, "ranking_path")
-SVG(out / "ranking_path.svg")
+figures.shown(drawn.arranging(descent, labels), page.out, "ranking_path")
 
 # %% [markdown]
 # ## Ties, and what a good value of the loss is
@@ -183,8 +174,7 @@ shown = {
         [f"{ef}{view}" for view in "ab" for ef in videos],
     ),
 }
-save(drawn.ranks(shown), out, "ranking_views")
-SVG(out / "ranking_views.svg")
+figures.shown(drawn.ranks(shown), page.out, "ranking_views")
 
 # %% [markdown]
 # The paper's [Table 3](table3.ipynb) asks a narrower question. Its row without "2xC" has two views too: **one** clip, padded
@@ -194,8 +184,7 @@ SVG(out / "ranking_views.svg")
 
 # %% tags=["nbval-check-output"]
 rows = experiments.table3()
-place = notebook_place("", runs_dir, "cpu")
-records = tables.existing(rows, profile, place)
+records = tables.existing(rows, profile, page.place)
 verdict = evidence.verdict(records, "table3/full", "table3/one-clip")
 sentence = f"Two clips raise R2 over one clip cropped twice: {verdict}."
 Markdown(f"{sentence}\n\n{tables.made_on(records)}")
@@ -211,8 +200,7 @@ Markdown(f"{sentence}\n\n{tables.made_on(records)}")
 
 # %% mystnb={"image": {"alt": "Four panels. Top, length of the gradient at the encoder against the step: with the stop-gradient the part of the absolute error is zero throughout; without it, that part grows above the part of the ranking loss. Bottom, unseen clips in the plane, coloured by ejection fraction: in both cases they lie along a band in order of ejection fraction."}, "figure": {"caption": "A toy, not echos. Top: length of the gradient that each loss sends to the encoder, averaged over 20 steps. Bottom: embeddings of unseen clips, seed 0.", "name": "fig-ranking-stop"}}
 trials = [stopgradient.run(stop=stop, seed=seed) for seed in range(5) for stop in (True, False)]
-save(pulled(*trials[:2]), out, "ranking_stop")
-SVG(out / "ranking_stop.svg")
+figures.shown(pulled(*trials[:2]), page.out, "ranking_stop")
 
 # %% tags=["full-width"]
 assert all((trial.l1_norm == 0).all() for trial in trials if trial.stop)

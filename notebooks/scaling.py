@@ -29,18 +29,14 @@ profile = "paper"
 runs_dir = ""
 
 # %% tags=["hide-input"]
-import warnings
-
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from coreecho.opening import opening
 
 from IPython.display import Markdown
 
 from coreecho import hours, tables
-from coreecho.place import notebook_place
 from coreecho.profiles import get_profile
 
-place = notebook_place("", runs_dir, "auto")
-scale = get_profile(profile)
+page = opening(profile, runs_dir=runs_dir)
 
 # %% [markdown]
 # ## What is computed
@@ -56,7 +52,7 @@ scale = get_profile(profile)
 # clip as UniFormer-S, for 45 epochs.
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(hours.work_table(scale)))
+Markdown(tables.to_markdown(hours.work_table(page.profile)))
 
 # %% [markdown]
 # ## Hours from measured speed
@@ -68,14 +64,14 @@ Markdown(tables.to_markdown(hours.work_table(scale)))
 # "Busy" is the share of the devices' time that is used.
 
 # %%
-Markdown(tables.to_markdown(hours.predicted(scale, place.runs_dir)))
+Markdown(tables.to_markdown(hours.predicted(page.profile, page.place.runs_dir)))
 
 # %% [markdown]
 # The measurements behind it. The share of the peak sets the operations a second against the card's published rate for
 # dense products at the same precision; for processors no such rate is given here.
 
 # %%
-Markdown(tables.to_markdown(hours.measured_table(scale, place.runs_dir)))
+Markdown(tables.to_markdown(hours.measured_table(page.profile, page.place.runs_dir)))
 
 # %% [markdown]
 # ## If a GPU reached a share of its peak
@@ -86,7 +82,11 @@ Markdown(tables.to_markdown(hours.measured_table(scale, place.runs_dir)))
 # take this long on that card.
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(hours.hours_table(scale, [hours.implied(scale), *map(hours.assumed, (0.1, 0.2, 0.4))])))
+Markdown(
+    tables.to_markdown(
+        hours.hours_table(page.profile, [hours.implied(page.profile), *map(hours.assumed, (0.1, 0.2, 0.4))])
+    )
+)
 
 # %% [markdown]
 # ## What more GPUs cannot shorten
@@ -96,7 +96,7 @@ Markdown(tables.to_markdown(hours.hours_table(scale, [hours.implied(scale), *map
 # that pays has not been measured, so no row counts on it. By operations the longest chain is:
 
 # %% tags=["nbval-check-output"]
-Markdown(tables.to_markdown(hours.chain_table(scale)))
+Markdown(tables.to_markdown(hours.chain_table(page.profile)))
 
 # %% [markdown]
 # ## How far such a prediction can be trusted
@@ -107,4 +107,4 @@ Markdown(tables.to_markdown(hours.chain_table(scale)))
 # runs were trained, and speeds that differ between networks.
 
 # %%
-Markdown(tables.to_markdown(hours.trust_table(get_profile("demo"), place.runs_dir)))
+Markdown(tables.to_markdown(hours.trust_table(get_profile("demo"), page.place.runs_dir)))

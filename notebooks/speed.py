@@ -32,24 +32,17 @@ runs_dir = ""
 figures_dir = ""
 
 # %% tags=["hide-input"]
-import warnings
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from pathlib import Path
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import figures
 from coreecho.bench import pages, report
-from coreecho.files import project_root
-from coreecho.place import notebook_place
 from coreecho.tables import to_markdown
 
-place = notebook_place("", runs_dir, "auto")
-reports = report.saved(place.runs_dir)
+page = opening(runs_dir=runs_dir, figures_dir=figures_dir)
+reports = report.saved(page.place.runs_dir)
 latest = pages.newest(reports)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
 
 # %% [markdown]
 # ## Results by device
@@ -79,8 +72,7 @@ Markdown(
 # it.
 
 # %% mystnb={"image": {"alt": "One row for each benchmark: a marker at the ratio of the literal version's time to ours on a logarithmic axis, a bar for the spread of the paired ratios, and a vertical tick at the ratio that was to be reached."}, "figure": {"caption": "How many times as fast as its literal version each part is: median and 5th to 95th percentile of paired ratios, by device.", "name": "fig-speed"}}
-figures.save(pages.ratio_figure(latest), out, "speed")
-SVG(out / "speed.svg")
+figures.shown(pages.ratio_figure(latest), page.out, "speed")
 
 # %% [markdown]
 # ## History

@@ -27,26 +27,22 @@ profile = "demo"
 figures_dir = ""
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import figures, supplement, tables
-from coreecho.files import project_root
-from coreecho.profiles import PAPER, get_profile
+from coreecho.profiles import PAPER
 
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-scales = list({scale.name: scale for scale in (PAPER, get_profile(profile))}.values())
+page = opening(profile, figures_dir=figures_dir)
+scales = list({scale.name: scale for scale in (PAPER, page.profile)}.values())
 
 # %% [markdown]
 # ## Supplementary Table 1: input, preprocessing, augmentation
 
 # %% tags=["nbval-check-output"]
 inputs = supplement.inputs_table(scales)
-tables.Table(inputs, inputs).write(out, "supplement1")
+tables.Table(inputs, inputs).write(page.out, "supplement1")
 Markdown(tables.to_markdown(inputs))
 
 # %% [markdown]
@@ -59,15 +55,14 @@ Markdown(tables.to_markdown(inputs))
 
 # %% tags=["nbval-check-output"]
 training = supplement.training_table(scales)
-tables.Table(training, training).write(out, "supplement2")
+tables.Table(training, training).write(page.out, "supplement2")
 Markdown(tables.to_markdown(training))
 
 # %% [markdown]
 # The same table as a file: {download}`supplement2.csv <../figures/supplement2.csv>`.
 
 # %% mystnb={"image": {"alt": "Learning rate against epoch on a logarithmic scale, one panel a data set: EchoNet-Dynamic's stage one drops once to a tenth and stage two goes on at a constant rate; CAMUS's two trainings drop once; HMC-QU's stay constant."}, "figure": {"caption": "Learning rates of the paper profile. EchoNet-Dynamic's second stage follows its first.", "name": "fig-learning-rates"}}
-figures.save(figures.learning_rates(PAPER), out, "learning_rates")
-SVG(out / "learning_rates.svg")
+figures.shown(figures.learning_rates(PAPER), page.out, "learning_rates")
 
 # %% [markdown]
 # ## Where the paper profile differs from print

@@ -44,45 +44,37 @@ seeds = [0, 1, 2]
 copied = True
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import evidence, experiments, figures, tables, trace
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-scale = get_profile(profile)
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = [row for row in experiments.table1() if copied or not row.single]
 
 # %% [markdown]
 # The records: those that exist are read, missing ones are trained first.
 
 # %%
-records = tables.filled(rows, scale, place, seeds)
-paper_records = None if profile == "paper" else tables.existing(rows, "paper", place)
+records = tables.filled(rows, page.profile, page.place, seeds)
+paper_records = None if profile == "paper" else tables.existing(rows, "paper", page.place)
 
 # %% [markdown]
 # ## The table
 #
 # MAE and RMSE are in EF points, R2 is $1 - \mathrm{SSE}/\mathrm{SST}$ in percent; brackets hold 95 % bootstrap
 # intervals over patients. The paper's own three rows score each video by the mean prediction of three fixed clips, the
-# others as their names say.
+# others as their names say: "full video" is a protocol, and short videos have one clip for it. The notes below count
+# the clips that each such row saw.
 
 # %% tags=["nbval-check-output", "full-width"]
 table = tables.comparison(records, paper_records)
-table.write(out, "table1")
+table.write(page.out, "table1")
 Markdown(table.markdown())
 
-# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-table1"}}
-figures.save(figures.table_intervals(table.numbers, "R2 (%)"), out, "table1")
-SVG(out / "table1.svg")
+# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds; rows with one mark were trained once.", "name": "fig-table1"}}
+figures.shown(figures.table_intervals(table.numbers, "R2 (%)"), page.out, "table1")
 
 # %% [markdown]
 # The numbers behind the table, published and ours, with every seed: {download}`table1.csv <../figures/table1.csv>`.
@@ -107,7 +99,7 @@ Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.by_seed(rec
 
 # %% tags=["nbval-check-output"]
 ways = [row for row in [*experiments.table1(), *experiments.samplings()] if row.run.method.startswith("uvt")]
-both = tables.filled(ways, scale, place, seeds) if copied else {}
+both = tables.filled(ways, page.profile, page.place, seeds) if copied else {}
 Markdown(f"{tables.made_on(both)}\n\n{tables.to_markdown(evidence.by_seed(both))}" if both else "Not trained here.")
 
 # %% [markdown]
@@ -117,9 +109,9 @@ Markdown(f"{tables.made_on(both)}\n\n{tables.to_markdown(evidence.by_seed(both))
 # trained once more by CoReEcho's.
 
 # %% tags=["nbval-check-output"]
-same = [row for row in experiments.same_recipe() if row.run.method in scale.own]
+same = [row for row in experiments.same_recipe() if row.run.method in page.profile.own]
 if same:
-    again = tables.filled(same, scale, place, seeds)
+    again = tables.filled(same, page.profile, page.place, seeds)
     shown = f"{tables.made_on(again)}\n\n{tables.to_markdown(evidence.by_seed(again))}"
 else:
     shown = f"In the {profile} profile the paper's three rows share one recipe already."
@@ -129,7 +121,8 @@ Markdown(shown)
 # ## CoReEcho against the others
 #
 # Differences are paired over patients and averaged over seeds. An interval that excludes 0 shows a difference on these
-# data; for MAE and RMSE negative values favour CoReEcho, for R2 positive ones do.
+# data; for MAE and RMSE negative values favour CoReEcho, for R2 positive ones do. Rows of one seed carry no scatter over
+# trainings, so that their intervals are about patients alone.
 
 # %% tags=["nbval-check-output"]
 Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.differences(records, 'table1/coreecho'))}")
@@ -141,7 +134,7 @@ Markdown(f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.differences
 # better against it than the true EF itself does. On the phantom the true EF is known too.
 
 # %% tags=["nbval-check-output"]
-has_truth = scale.phantom is not None
+has_truth = page.profile.phantom is not None
 truth = f"{tables.made_on(records)}\n\n{tables.to_markdown(evidence.against_truth(records))}" if has_truth else ""
 Markdown(truth or "Real data: no true EF is known.")
 
@@ -150,8 +143,7 @@ Markdown(truth or "Real data: no true EF is known.")
 
 # %% mystnb={"image": {"alt": "Scatter plots of predicted against listed ejection fraction, one for each row of the table; the points follow the diagonal."}, "figure": {"caption": "Predicted against listed EF of every test video, mean over seeds where there are several. The title names data and profile.", "name": "fig-table1-scatter"}}
 figure = figures.predicted_against_listed(records)
-figures.save(figure, out, "table1_scatter")
-SVG(out / "table1_scatter.svg")
+figures.shown(figure, page.out, "table1_scatter")
 
 # %% [markdown]
 # ## The runs behind it

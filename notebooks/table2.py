@@ -38,23 +38,16 @@ device = "auto"
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
+from coreecho.opening import opening
+
 from dataclasses import replace
-from pathlib import Path
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import evidence, experiments, figures, spread, tables, trace
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-scale = get_profile(profile)
-start = {"pretext": "*pretext*", "file": "K400", "none": "random"}[scale.k400]
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
+start = {"pretext": "*pretext*", "file": "K400", "none": "random"}[page.profile.k400]
 k400 = "K400" if start == "K400" else f"K400 ({profile}: {start})"  # what stands in for it is named wherever it stands
 rows = [replace(row, system=row.system.replace("K400", k400)) for row in experiments.table2()]
 
@@ -62,8 +55,8 @@ rows = [replace(row, system=row.system.replace("K400", k400)) for row in experim
 # The records: those that exist are read, missing ones are trained first.
 
 # %%
-records = tables.filled(rows, scale, place, seeds)
-paper_records = None if profile == "paper" else tables.existing(rows, "paper", place)
+records = tables.filled(rows, page.profile, page.place, seeds)
+paper_records = None if profile == "paper" else tables.existing(rows, "paper", page.place)
 
 # %% [markdown]
 # ## The table
@@ -73,12 +66,11 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 
 # %% tags=["nbval-check-output"]
 table = tables.ablation(rows, records, paper_records)
-table.write(out, "table2")
+table.write(page.out, "table2")
 Markdown(table.markdown())
 
 # %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-table2"}}
-figures.save(figures.table_intervals(table.numbers, "R2 (%)"), out, "table2")
-SVG(out / "table2.svg")
+figures.shown(figures.table_intervals(table.numbers, "R2 (%)"), page.out, "table2")
 
 # %% tags=["nbval-check-output"]
 notes = [row.note for row in rows if row.note]

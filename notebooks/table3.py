@@ -32,28 +32,21 @@ device = "auto"
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
+from IPython.display import Markdown
 
-from IPython.display import SVG, Markdown
+from coreecho import compared, evidence, experiments, figures, tables, trace
 
-from coreecho import evidence, experiments, figures, tables, trace
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
-
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = experiments.table3()
 
 # %% [markdown]
 # The records: those that exist are read, missing ones are trained first.
 
 # %%
-records = tables.filled(rows, get_profile(profile), place, seeds)
-paper_records = None if profile == "paper" else tables.existing(rows, "paper", place)
+records = tables.filled(rows, page.profile, page.place, seeds)
+paper_records = None if profile == "paper" else tables.existing(rows, "paper", page.place)
 
 # %% [markdown]
 # ## The table
@@ -63,12 +56,11 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 
 # %% tags=["nbval-check-output"]
 table = tables.ablation(rows, records, paper_records)
-table.write(out, "table3")
+table.write(page.out, "table3")
 Markdown(table.markdown())
 
 # %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds.", "name": "fig-table3"}}
-figures.save(figures.table_intervals(table.numbers, "R2 (%)"), out, "table3")
-SVG(out / "table3.svg")
+figures.shown(figures.table_intervals(table.numbers, "R2 (%)"), page.out, "table3")
 
 # %% [markdown]
 # The numbers behind the table, published and ours, with every seed: {download}`table3.csv <../figures/table3.csv>`.
@@ -86,7 +78,8 @@ Markdown(
         [
             tables.made_on(records) + "\n",
             f"- Augmentation (A) raises R2: {evidence.verdict(records, 'table3/full', 'table3/no-augmentation')}.",
-            f"- Two clips (2xC) raise R2: {evidence.verdict(records, 'table3/full', 'table3/one-clip')}.",
+            f"- Two clips (2xC) raise R2: {evidence.verdict(records, 'table3/full', 'table3/one-clip')}. "
+            + compared.views_apart(page.profile),
         ]
     )
 )

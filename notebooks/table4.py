@@ -34,29 +34,22 @@ device = "auto"
 seeds = [0]
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import experiments, figures, tables, trace, transfer, verdicts
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 from coreecho.transfer import scores
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 rows = experiments.table4()
 
 # %% [markdown]
 # The records, one per fold and seed: those that exist are read, missing ones are trained first.
 
 # %%
-records = tables.filled(rows, get_profile(profile), place, seeds)
-paper_records = None if profile == "paper" else tables.existing(rows, "paper", place)
+records = tables.filled(rows, page.profile, page.place, seeds)
+paper_records = None if profile == "paper" else tables.existing(rows, "paper", page.place)
 
 # %% [markdown]
 # ## The table
@@ -68,12 +61,11 @@ paper_records = None if profile == "paper" else tables.existing(rows, "paper", p
 
 # %% tags=["nbval-check-output", "full-width"]
 table = transfer.camus(records, paper_records)
-table.write(out, "table4")
+table.write(page.out, "table4")
 Markdown(table.markdown())
 
 # %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published correlation in good and medium pictures as hollow points, on the right what was found here as filled points with 95 % intervals. The values are those of the table above."}, "figure": {"caption": "Correlation in good and medium pictures, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients.", "name": "fig-table4"}}
-figures.save(figures.table_intervals(table.numbers, "Corr., Good & Medium"), out, "table4")
-SVG(out / "table4.svg")
+figures.shown(figures.table_intervals(table.numbers, "Corr., Good & Medium"), page.out, "table4")
 
 # %% tags=["nbval-check-output"]
 Markdown("\n".join(f"- {note}" for note in table.notes))
@@ -83,7 +75,7 @@ Markdown("\n".join(f"- {note}" for note in table.notes))
 
 # %% tags=["nbval-check-output", "full-width"]
 by_patient = transfer.camus(records, paper_records, grouping="patient")
-by_patient.write(out, "table4_patient")
+by_patient.write(page.out, "table4_patient")
 Markdown(by_patient.markdown())
 
 # %% [markdown]

@@ -36,30 +36,22 @@ device = "auto"
 seeds = [0, 1, 2]
 
 # %% tags=["hide-input"]
-import warnings
-from pathlib import Path
+from coreecho.opening import opening
 
-warnings.filterwarnings("ignore", message="IProgress not found")  # a progress bar is not missed here
-
-from IPython.display import SVG, Markdown
+from IPython.display import Markdown
 
 from coreecho import curves, experiments, figures, tables, trace
 from coreecho.figures import curves as drawn
-from coreecho.files import project_root
-from coreecho.place import notebook_place
-from coreecho.profiles import get_profile
 
-place = notebook_place(data_root, runs_dir, device)
-out = Path(figures_dir) if figures_dir else project_root() / "figures"
-scale = get_profile(profile)
+page = opening(profile, data_root=data_root, runs_dir=runs_dir, figures_dir=figures_dir, device=device)
 
 # %% [markdown]
 # The records: those that exist are read, missing ones are trained first. Two rows of Table 1 that are one training,
 # scored by two protocols, are shown once.
 
 # %%
-ablation = tables.filled(experiments.table2(), scale, place, seeds)
-systems = curves.distinct(tables.filled(experiments.table1(), scale, place, seeds))
+ablation = tables.filled(experiments.table2(), page.profile, page.place, seeds)
+systems = curves.distinct(tables.filled(experiments.table1(), page.profile, page.place, seeds))
 
 # %% [markdown]
 # ## What Kinetics-400 weights are for
@@ -68,8 +60,7 @@ systems = curves.distinct(tables.filled(experiments.table1(), scale, place, seed
 # weights stand in for Kinetics-400's). Lines are means over seeds.
 
 # %% mystnb={"image": {"alt": "Two panels against the epoch. Left, the Rank-N-Contrast loss: from pretext weights it falls below its chance level of 2.58 at once, from random weights it stays near it for some epochs. Right, validation errors of all rows of Table 2: those from random weights fall later and end higher."}, "figure": {"caption": "Means over seeds; solid lines start from pretext weights, dashed ones from random weights. Errors above 12 EF points are not shown.", "name": "fig-training"}}
-figures.save(drawn.training_overview(ablation), out, "training")
-SVG(out / "training.svg")
+figures.shown(drawn.training_overview(ablation), page.out, "training")
 
 # %% tags=["nbval-check-output"]
 Markdown(curves.plateau_sentence(ablation))
@@ -80,8 +71,7 @@ Markdown(curves.plateau_sentence(ablation))
 # Thin lines are seeds, the thick one is their mean, a ring marks the epoch that was kept.
 
 # %% mystnb={"image": {"alt": "One line of two panels for each row of Table 2: its training loss and its validation error against the epoch, three seeds and their mean, the chosen epochs marked near the end."}, "figure": {"caption": "Training loss (left) and validation error (right) of Table 2's rows. Errors above 12 EF points are not shown.", "name": "fig-training-table2"}}
-figures.save(drawn.training_curves(ablation), out, "training_table2")
-SVG(out / "training_table2.svg")
+figures.shown(drawn.training_curves(ablation), page.out, "training_table2")
 
 # %% tags=["nbval-check-output", "full-width"]
 Markdown(f"{tables.made_on(ablation)}\n\n{tables.to_markdown(curves.summary(ablation))}")
@@ -93,8 +83,7 @@ Markdown(f"{tables.made_on(ablation)}\n\n{tables.to_markdown(curves.summary(abla
 # own. Of a system with several losses the first is drawn; its run's page has all.
 
 # %% mystnb={"image": {"alt": "One line of two panels for each system of Table 1: its training loss, in a unit of its own, and its validation error against the epoch; all validation errors level off between four and six EF points."}, "figure": {"caption": "Training loss (left) and validation error (right) of Table 1's systems. Errors above 12 EF points are not shown.", "name": "fig-training-table1"}}
-figures.save(drawn.training_curves(systems), out, "training_table1")
-SVG(out / "training_table1.svg")
+figures.shown(drawn.training_curves(systems), page.out, "training_table1")
 
 # %% tags=["nbval-check-output", "full-width"]
 Markdown(f"{tables.made_on(systems)}\n\n{tables.to_markdown(curves.summary(systems))}")
@@ -106,8 +95,7 @@ Markdown(f"{tables.made_on(systems)}\n\n{tables.to_markdown(curves.summary(syste
 # a constant rate. It starts from the first stage's best epoch. What it does to the validation error:
 
 # %% mystnb={"image": {"alt": "Absolute error in training and validation error over the five epochs of stage two, three seeds; the validation error stays within a few tenths of an EF point of where stage one ended."}, "figure": {"caption": "Stage two of CoReEcho; the dashed line is the mean validation error that stage one ended with. Note the narrow scale.", "name": "fig-training-stage-two"}}
-figures.save(drawn.second_stages(systems), out, "training_stage_two")
-SVG(out / "training_stage_two.svg")
+figures.shown(drawn.second_stages(systems), page.out, "training_stage_two")
 
 # %% tags=["nbval-check-output"]
 Markdown(curves.second_stage_sentence(systems))

@@ -1,5 +1,7 @@
 """The book's example of a new system is one short file, and is trained, recorded and scored like any other."""
 
+import dataclasses
+import importlib
 import re
 import types
 from pathlib import Path
@@ -8,8 +10,8 @@ import pytest
 import torch
 from helpers import TINY, tiny_place
 
-from coreecho import runs
-from coreecho.baselines import SYSTEMS
+from coreecho import baselines, runs
+from coreecho.baselines import SYSTEMS, System
 from coreecho.errors import SettingsError
 from coreecho.plan import Plan
 from coreecho.settings import Run
@@ -30,6 +32,36 @@ def rare(monkeypatch):
 def test_the_example_has_thirty_lines():
     code = [line for line in EXAMPLE.splitlines() if line.strip()]
     assert len(code) <= 30
+
+
+def test_the_page_names_what_is_there(rare):
+    text = PAGE.read_text(encoding="utf-8")
+    references = (PAGE.parents[1] / "references.bib").read_text(encoding="utf-8")
+    cited = set(re.findall(r"\{cite(?::\w+)?\}`([\w,]+)`", text)) | {rare.SYSTEM.reference}
+    assert not [key for key in cited if f"{{{key}," not in references]
+
+    root = PAGE.parents[2]
+    names = set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
+    paths = {name for name in names if re.fullmatch(r"[\w./]+/(\w+\.\w+)?", name)} - {"coreecho/baselines/rare.py"}
+    assert {"coreecho/baselines/", "coreecho/experiments.py", "book/references.bib"} <= paths
+    assert not [path for path in paths if not (root / path).exists()]
+    assert not [n for n in names if re.fullmatch(r"\w+\.py", n) and not list((root / "coreecho/baselines").glob(n))]
+    for name in names:
+        if re.fullmatch(r"coreecho(\.\w+)+", name):
+            module, _, last = name.rpartition(".")
+            assert hasattr(importlib.import_module(module), last), name
+    fields = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
+    assert fields
+    assert fields <= {field.name for field in dataclasses.fields(System)}
+
+
+def test_the_list_that_the_page_speaks_of_takes_the_example(rare):
+    text = PAGE.read_text(encoding="utf-8")
+    told = re.search(r"`(rare\.\w+)` to the list `(\w+)` in\s+`coreecho/baselines/__init__.py`", text)
+    assert told[1] == "rare.SYSTEM"
+    listed = getattr(baselines, told[2])
+    assert all(isinstance(system, System) for system in (*listed, rare.SYSTEM))
+    assert {system.method for system in listed} <= set(SYSTEMS)
 
 
 def test_the_example_is_trained_recorded_and_scored(rare, phantom_folder, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from coreecho import appendix, claims, efficiency, spread
+from coreecho import appendix, claims, compared, efficiency, spread
 from coreecho.claims import findings
 from coreecho.claims.text import CLAIMS
 from coreecho.continuity import tables as continuity_tables
@@ -177,6 +177,18 @@ def test_transfer_needs_all_folds_and_turns_mae_but_not_accuracy(place, own, oth
     assert found(place, "Probing transfers to CAMUS").cell == "not yet run (19 of 20 runs)"
 
 
+def test_a_row_without_skill_is_named_at_its_claim(place):
+    write(place, "table5/probe-coreecho", 0.04, seeds=(0,))
+    for record in write(place, "table5/probe-echocotr", 0.04, seeds=(0,)):
+        write_record(record, pd.read_parquet(record.folder / "predictions.parquet").assign(prediction=1.0))
+    finding = found(place, "Probing transfers to HMC-QU")
+    assert finding.remark == (
+        "calling every case an infarction takes no skill; not above its accuracy of 50.0 %: "
+        "mlp probing from EchoCoTr (50.0); not above its F1 of 66.7 %: mlp probing from EchoCoTr (66.7)"
+    )
+    assert finding.remark in claims.paragraph([finding])
+
+
 def embedded(noise, record):
     table = fabricated.embeddings(noise, record.run.seed)
     return lambda: table
@@ -213,6 +225,9 @@ def test_saliency_is_judged_from_what_lies_beside_the_records_alone(place, gain,
     assert finding.word == word
     assert finding.deciding[1].gap.estimate == pytest.approx(100 * gain, abs=5)
     assert "percentage points, 3 seeds" in finding.cell
+    said = claims.paragraph([finding])
+    assert "the maps have 2 x 2 cells; inside lie " in said
+    assert "of EchoCoTr, where an even map has 10.0 %, and both lie above it" in said
 
 
 def timed(device, ms, sd):
@@ -284,3 +299,9 @@ def test_every_row_exists_and_a_paragraph_says_it_all(place):
             assert part in text
         assert text.count("**not yet run**") == 2
         assert "- demo (phantom): " in text
+        assert ("- On the phantom: " in text) == bool(claim.caution)
+
+
+def test_how_far_apart_two_clips_can_lie_on_the_phantom_stands_at_their_claim(place):
+    own = [found(place, "Two clips"), found(place, "Two clips", scale=PAPER)]
+    assert compared.views_apart(DEMO) in claims.paragraph(own)

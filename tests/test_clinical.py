@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error
 from test_transfer_tables import camus_records
 
-from coreecho import clinical
+from coreecho import clinical, sums
 from coreecho.clinical import (
     agreement,
     bands,
@@ -19,7 +19,6 @@ from coreecho.clinical import (
     classes,
     picture_tables,
     pictures,
-    sums,
     tables,
     thresholds,
     words,

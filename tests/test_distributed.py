@@ -77,6 +77,18 @@ def test_batch_normalisation_sees_all_rows(found, name):
         assert ours["kept"]
 
 
+def test_a_compiled_normalisation_sees_all_rows_too(found):
+    for process in found:
+        (*outs, plain), (*gradients, expected) = process["compiled"]["outs"], process["compiled"]["gradients"]
+        for out, gradient in zip(outs, gradients, strict=True):
+            torch.testing.assert_close(out, plain)
+            torch.testing.assert_close(gradient, expected)
+        assert process["compiled"]["graphs"] == 2, "one before it and one after it, in which no process waits"
+    one, other = (process["compiled"]["state"] for process in found)
+    assert one["norm.num_batches_tracked"] == 4
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 @pytest.mark.parametrize("name", two.GATHERED)
 def test_gathered_rows_come_in_the_order_of_the_processes(found, name):
     for process in found:

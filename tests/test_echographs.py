@@ -279,6 +279,8 @@ def test_the_loss_is_that_of_a_worked_example_and_unseen_frames_do_not_count():
     torch.testing.assert_close(found["error"], ((model(x) - labels) / 100).square().mean())
     torch.testing.assert_close(found["points"], (square[0, 0] + square[2, 0] + square[2, 1]) / 3)
     torch.testing.assert_close(found["phases"], entropy)
+    apart = GraphLoss(model, apart=True).eval()(clips, labels, points=points, phases=places)
+    torch.testing.assert_close(apart["points"], (square[0, 0] + square[2, 0]) / 2 + square[2, 1])
     nothing = loss(clips, labels, points=points, phases=torch.full((3, 2), 8))
     assert float(nothing["points"].detach()) == 0
     sum(nothing.values()).backward()
@@ -324,9 +326,19 @@ def test_its_losses_fall_and_its_predictions_name_their_protocols(method, phanto
 def test_the_full_network_takes_the_plain_sum_of_its_losses():
     plan = Plan(run=Run(method="echographs", views="one"), profile=PAPER)
     (stage,) = BY_METHOD["echographs"].stages(plan)
-    assert stage.objective(torch.nn.Identity()).weight == 1
+    objective = stage.objective(torch.nn.Identity())
+    assert (objective.weight, objective.apart) == (1, True)
+
+
+def test_one_mean_is_taken_over_both_frames_key_points_in_the_twin_and_with_known_frames():
+    for method in METHODS:
+        (stage,) = BY_METHOD[method].stages(plan_of(method, None))
+        assert not stage.objective(torch.nn.Identity()).apart
+    plan = Plan(run=Run(method="echographs-known", views="one"), profile=PAPER)
+    (stage,) = BY_METHOD["echographs-known"].stages(plan)
+    assert not stage.objective(torch.nn.Identity()).apart
 
 
 def test_one_system_alone_says_that_it_is_an_oracle():
-    assert "oracle" in BY_METHOD["echographs-known"].differs
-    assert "oracle" not in BY_METHOD["echographs"].differs
+    assert "are given at test" in BY_METHOD["echographs-known"].differs
+    assert "are given at test" not in BY_METHOD["echographs"].differs

@@ -5,6 +5,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.display import SVG
 
 from coreecho import figures
 from coreecho.inference import ClipPrediction, Prediction
@@ -98,3 +99,12 @@ def test_files_are_pictures_and_free_of_a_date(tmp_path):
     drawn = (tmp_path / "sample.svg").read_text()
     assert "<svg" in drawn
     assert "dc:date" not in drawn
+
+
+def test_what_a_notebook_shows_is_what_was_saved(tmp_path):
+    picture = figures.shown(figures.prediction(result(True)), tmp_path, "sample")
+    assert picture.data == SVG(tmp_path / "sample.svg").data
+    assert (tmp_path / "sample.png").is_file()
+    picture = figures.shown_png(figures.prediction(result(True)), tmp_path / "alone.png")
+    assert picture.data == (tmp_path / "alone.png").read_bytes() == (tmp_path / "sample.png").read_bytes()
+    assert not (tmp_path / "alone.svg").exists()

@@ -141,6 +141,25 @@ def test_the_overview_draws_equal_first_stages_once(records):
     assert [text.get_text() for text in figure.legends[0].texts] == ["L1 + L_1st, K400, LP", "EchoCoTr"]
 
 
+def with_views(records, views):
+    return [dataclasses.replace(own, run=dataclasses.replace(own.run, views=views)) for own in records]
+
+
+def test_every_chance_level_has_one_line_and_its_label(records):
+    ranked = records["table1/coreecho"]
+    rows = {f"table2/{name}": with_views(ranked, views) for name, views in
+            (("full", "two-clips"), ("stage-one", "one"), ("stage-one-scratch", "same-clip"))}  # fmt: skip
+    for number, own in enumerate(rows.values()):  # equal first stages are drawn once
+        own[:] = [dataclasses.replace(each, history=two_stages(shift=number)) for each in own]
+    left = drawn.training_overview(rows).axes[0]
+    assert [text.get_text() for text in left.texts] == ["chance 2.58", "chance 1.86"]
+    levels = [line.get_ydata()[0] for line in left.lines if line.get_linestyle() == ":"]
+    assert levels == pytest.approx([2.5815, 1.86], abs=1e-4)
+    panels = drawn.training_curves(rows).axes[::2]
+    shown = [[text.get_text() for text in axes.texts] for axes in panels]
+    assert shown == [["chance 2.58"], ["chance 1.86"], ["chance 2.58"]]
+
+
 def test_a_second_stage_is_shown_beside_where_the_first_ended(records):
     left, right = drawn.second_stages(records).axes
     assert left.get_title(loc="left") == "CoReEcho: stage two"

@@ -8,11 +8,11 @@ import pytest
 import torch
 from helpers import TINY, cavity_mask, sector_frames, tiny_model, tiny_place
 
-from coreecho import focus, phantom
+from coreecho import appendix, focus, phantom
 from coreecho.clips import GREY, normalise
 from coreecho.datasets import Dataset, Study, read_camus, read_hmcqu
 from coreecho.errors import DataError, RecordError
-from coreecho.explain import Saliency
+from coreecho.explain import Axis, Saliency
 from coreecho.focus import outlined
 from coreecho.focus import tables as focus_tables
 from coreecho.focus.maps import explained
@@ -423,3 +423,40 @@ def test_a_runs_samples_are_kept_and_small(tiny_records, place, phantom_data):
     for sample in shown:
         grey = found[sample.video].frames[list(sample.shown)][..., 0]
         assert np.abs(grey.astype(int) - sample.frames).max() <= 1
+
+
+def test_the_grid_is_that_of_the_maps_and_decides_whether_their_maximum_is_shown(tiny_records, place, measured):
+    record = tiny_records["table1/coreecho"][0]
+    model, data, _ = appendix.trained(record, place)
+    _, _, maps = next(explained(record, model, data))
+    side = focus_tables.grid(record)
+    assert maps["raises"].cells.shape[1:] == (side, side)
+    gaps = focus.compare(*measured)
+    for cells, shown in ((1, False), (2, False), (3, True), (0, True)):
+        told = focus_tables.comparison(gaps, "A", "B", cells)["Share (%)"].tolist()
+        assert ("maximum inside the ventricle" in told) == shown
+        assert "mass inside the ventricle" in told
+        assert bool(focus_tables.corner_note(cells)) != shown
+    assert "on a grid of 2 x 2 cells it cannot be inside" in focus_tables.corner_note(2)
+
+
+def test_a_map_of_two_cells_a_side_has_its_maximum_in_a_corner_whatever_it_shows():
+    for side in (2, 3):
+        cells = np.zeros((side, side))
+        cells[1, 1] = 1.0
+        weights = Axis(32 / side / 2, 32 / side).weights(side, 32)  # (pixels, cells)
+        found = weights @ cells @ weights.T
+        corner = max(found[0, 0], found[0, -1], found[-1, 0], found[-1, -1])
+        assert (corner == found.max()) == focus_tables.cornered(side)
+
+
+def test_the_sentence_of_the_verdict_counts_videos_and_empty_maps_and_names_the_even_map():
+    own, theirs = fabricated(0.05), fabricated(0.0, seed=1)
+    gone = theirs["video"].isin(["v00", "v01"])
+    theirs.loc[gone, "share"] = np.nan
+    theirs.loc[gone, "empty"] = True
+    gap = focus.claim(own, theirs)
+    said = focus_tables.sentence(gap, own, theirs, ("A", "B"))
+    assert "38 of 40 videos have both maps, 4 of 80 maps of B are empty)" in said
+    assert f"{100 * gap.own:.1f} % of A and {100 * gap.theirs:.1f} % of B, where an even map has 20.0 %" in said
+    assert "both lie above it" in said

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 from helpers import TINY, tiny_place
 
+from coreecho import ledger
 from coreecho.cli import main
 from coreecho.ledger import known_key
 from coreecho.lineage import PRETEXT
@@ -114,6 +116,18 @@ def test_the_plan_can_be_cut_to_some_runs_and_what_they_start_from(plan, capsys)
     ]
     assert main(["runs", "plan", "table9"]) == 2
     assert "no run is called 'table9'" in capsys.readouterr().err
+
+
+def test_the_plan_looks_for_each_run_once(plan, monkeypatch):
+    looked = Counter()
+
+    def counted(run, *place, find=ledger.find):
+        looked[run] += 1
+        return find(run, *place)
+
+    monkeypatch.setattr(ledger, "find", counted)
+    entries = plan("table1/co*/seed0", "table5/probe-coreecho")
+    assert list(looked.values()) == [1] * len(entries)
 
 
 def test_real_data_are_named_before_anything_is_planned(plan, capsys):

@@ -44,8 +44,7 @@ EQUATIONS = (
 @pytest.fixture(scope="module")
 def roles():
     """The module behind the roles, which finds names by parsing."""
-    pytest.importorskip("sphinx")
-    place = importlib.util.spec_from_file_location("book_sources", ROOT / "book" / "_ext" / "sources.py")
+    place = importlib.util.spec_from_file_location("book_source_lines", ROOT / "book" / "_ext" / "source_lines.py")
     module = importlib.util.module_from_spec(place)
     sys.modules[place.name] = module  # where dataclasses look for it
     place.loader.exec_module(module)

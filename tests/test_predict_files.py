@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import cv2
 import matplotlib as mpl
@@ -106,8 +110,10 @@ def test_what_is_odd_in_a_file_is_said(tmp_path, checkpoint):
     noise = np.random.default_rng(0).integers(0, 255, (20, 60, 80)).astype(np.uint8)
     write_avi(tmp_path / "noise.avi", noise)
     assert any("not a fan" in note for note in predict(tmp_path / "noise.avi", checkpoint).notes)
-    write_avi(tmp_path / "black.avi", np.zeros((20, 60, 80), np.uint8))
-    assert any("no ultrasound sector found" in note for note in predict(tmp_path / "black.avi", checkpoint).notes)
+    dark = np.zeros((20, 60, 80), np.uint8)
+    dark[:, 8:16, 8:16] = 200
+    write_avi(tmp_path / "dark.avi", dark)
+    assert any("no ultrasound sector found" in note for note in predict(tmp_path / "dark.avi", checkpoint).notes)
     with pytest.raises(VideoError, match="one frame only"):
         predict(write_avi(tmp_path / "still.avi", FRAMES[:1]), checkpoint)
 
@@ -122,10 +128,66 @@ def test_a_short_file_is_padded_as_in_training(tmp_path):
         for padding in ("grey", "black")
     )
     told = [clip.ef for clip in found.clips]
-    assert told == pytest.approx(grey.tolist(), abs=1e-5)
+    assert told == grey.tolist(), "a file is scored by the pass that test videos are scored by"
     assert told != pytest.approx(black.tolist(), abs=1e-3)
     assert any("grey frames, as in training" in note for note in found.notes)
     assert found.saliency is not None
+
+
+def test_a_prediction_holds_its_first_clip_alone_and_can_do_without(mixed, checkpoint):
+    found = predict(mixed / "a.avi", checkpoint, explain=True)
+    assert len(found.clips) > 1
+    assert found.frames.base is None, "a view keeps the memory of all clips"
+    slim = found.without_pictures()
+    assert slim.saliency is None
+    assert slim.frames.base is None
+    assert slim.frames.shape == (0, 32, 32, 3)
+    assert slim.as_dict() == found.as_dict()
+    assert slim == dataclasses.replace(found, frames=slim.frames, saliency=None)
+
+
+@pytest.mark.parametrize("figure", [False, True])
+def test_of_thousands_of_files_only_numbers_and_notes_are_kept(mixed, checkpoint, tmp_path, monkeypatch, figure):
+    kept = []
+    monkeypatch.setattr("coreecho.cli.predict._report", lambda _, outcome: kept.extend(outcome.done))
+    extra = ["--figure", str(tmp_path)] if figure else []
+    assert cli.main(["predict", str(mixed), "--checkpoint", str(checkpoint), *extra]) == 0
+    assert len(kept) == 5
+    assert max(len(pickle.dumps(each)) for each in kept) < 4096
+    assert all(each.frames.base is None for each in kept)
+    assert len(list(tmp_path.iterdir())) == 5 * figure
+
+
+def test_every_file_is_scored_by_the_pass_that_test_videos_are_scored_by(mixed):
+    model, info = checkpoints.load(Path(__file__).parents[1] / "checkpoints" / "phantom-demo.safetensors")
+    study = Study(id="a", path=mixed / "a.avi", label=50.0, split="test")
+    found = inference.predict_with(model, info, study.path, protocol="paper")
+    table = predict_clips(model, [study], info.clip, protocol_starts("even5", info.clip), padding=info.padding)
+    assert [clip.ef for clip in found.clips] == table["prediction"].tolist()
+    assert [clip.start for clip in found.clips] == table["start"].tolist()
+
+
+def test_a_file_that_does_not_fit_on_the_device_says_what_to_do(mixed, checkpoint, monkeypatch, capsys):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+    monkeypatch.setattr("coreecho.model.CoReEcho.forward", full)
+    status, _, error = run(capsys, mixed / "a.avi", "--checkpoint", checkpoint)
+    assert status == 2
+    assert "20.00 GiB" in error
+    assert "--device cpu" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_numbers_need_neither_the_plots_nor_the_compiler(mixed, checkpoint):
+    unneeded = {"matplotlib", "sklearn", "scipy", "torch._dynamo", "timm", "torchvision", "accelerate"}
+    program = (
+        "import sys; from coreecho import cli\n"
+        f"status = cli.main(['predict', {str(mixed / 'b.avi')!r}, '--checkpoint', {str(checkpoint)!r}])\n"
+        f"print(status, sorted({unneeded!r} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1:] == ["0 []"], done.stderr
 
 
 def test_a_folder_stands_for_the_echo_files_in_it(mixed):
@@ -186,7 +248,7 @@ def test_json_says_everything_about_the_prediction(capsys, mixed, checkpoint):
 def test_two_files_of_one_name_get_two_pictures(capsys, tmp_path, checkpoint):
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
-        write_avi(tmp_path / folder / "a.avi", FRAMES[:, :32, :32])
+        write_avi(tmp_path / folder / "a.avi", FRAMES[:, 40:72, 64:96])
     arguments = [tmp_path / "one" / "a.avi", tmp_path / "two" / "a.avi", "--checkpoint", checkpoint]
     assert run(capsys, *arguments, "--figure", tmp_path / "out")[0] == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.avi-1.png", "a.avi-2.png"]

@@ -1,6 +1,9 @@
 """Test-time protocols: which clips are scored, the same ones for every system, and one saved prediction for each."""
 
+from typing import get_args
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import TINY, tiny_model
@@ -8,9 +11,10 @@ from torch import nn
 
 from coreecho import protocols
 from coreecho.clips import legal_starts, normalise
+from coreecho.files import project_root
 from coreecho.loading import ClipDataset
 from coreecho.protocols import predict_clips, protocol_starts
-from coreecho.settings import ClipSettings
+from coreecho.settings import ClipSettings, Protocol
 
 CLIP = ClipSettings()
 VIDEOS = {f"SYN{i}": frames for i, frames in enumerate((28, 141, 144, 150, 174, 1002))}
@@ -95,3 +99,14 @@ def test_prediction_needs_no_gradient_and_restores_the_models_mode(phantom_data)
         predict_clips(model, phantom_data.split("val"), TINY.clip, protocol_starts("first", TINY.clip))
         assert model.training is mode
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_every_protocol_of_the_committed_records_is_told_in_words():
+    paths = [*(project_root() / "runs").glob("*/*/predictions.parquet")]
+    found = {str(name) for path in paths for name in pd.read_parquet(path, columns=["protocol"])["protocol"].unique()}
+    assert found | set(get_args(Protocol)) <= set(protocols.WORDS)
+    assert len(set(protocols.WORDS.values())) == len(protocols.WORDS)
+    glossary = (project_root() / "book" / "glossary.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in glossary for name in protocols.WORDS)
+    assert protocols.in_words("first", resample=True) == "the whole sequence as one clip"
+    assert protocols.in_words("another") == "another"

@@ -13,11 +13,12 @@ from coreecho.baselines import conr, ordinal_entropy, rank_n_contrast, ranksim, 
 from coreecho.baselines.conr import ConR, conr_loss
 from coreecho.baselines.ordinal_entropy import OrdinalEntropy, ordinal_entropy_loss
 from coreecho.baselines.ranksim import RankSim, one_of_each, ranks, ranksim_loss
-from coreecho.baselines.supremix import anchor_shares, supremix_loss
+from coreecho.baselines.supremix import SupReMix, anchor_shares, supremix_loss
 from coreecho.losses import rnc_loss
 from coreecho.model import LinearHead, MLPHead
-from coreecho.objectives import HeadOnly, flatten_views
+from coreecho.objectives import Contrast, HeadOnly, RankNContrast, flatten_views
 from coreecho.plan import Plan
+from coreecho.profiles import DEMO, GPU, PAPER
 from coreecho.settings import Run
 from coreecho.uniformer import uniformer_small
 
@@ -415,6 +416,28 @@ def test_supremix_moves_the_encoder_and_l1_the_head_alone():
     assert isinstance(objective("supremix", number=1), HeadOnly)
 
 
+def test_supremix_is_at_its_own_temperature_on_mixtures_drawn_by_the_clips():
+    module = objective("supremix")
+    module.eval()
+    x, y = flatten_views(clips(), LABELS)
+    z = module.model.embed(x)
+    keys = clips().transpose(0, 1).flatten(0, 1).flatten(1).sum(1)  # grey levels, all first views before the second
+    found = module(clips(), LABELS)
+    assert list(found) == ["supremix", "l1"]
+    expected = supremix_loss(z, y, anchor_shares(keys), temperature=0.3)
+    assert found["supremix"].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert found["l1"].item() == pytest.approx(F.l1_loss(module.model(x), y).item(), rel=1e-5)
+
+
+def test_contrasts_differ_in_their_loss_alone():
+    with pytest.raises(TypeError, match="abstract"):
+        Contrast(tiny_model())
+    for kind in (RankNContrast, SupReMix):
+        assert kind.forward is Contrast.forward
+        assert kind.groups is Contrast.groups
+    assert not issubclass(SupReMix, RankNContrast), "its temperature would be the other loss's"
+
+
 def test_the_original_recipe_ranks_at_temperature_two_and_starts_its_linear_head_anew():
     model = tiny_model(head="linear")
     first = objective("rnc-original", model)
@@ -443,6 +466,13 @@ def test_the_original_recipe_has_a_linear_head_whatever_the_profiles_recipe_says
     assert [weight.shape for weight in model.encoder.parameters()] == [
         weight.shape for weight in tiny_model().encoder.parameters()
     ]
+
+
+def test_the_original_recipes_linear_head_has_no_weight_decay_where_the_optimiser_is_theirs():
+    for profile, decay in ((PAPER, 0.0), (DEMO, None), (GPU, None)):
+        first, second = rank_n_contrast.SYSTEM.stages(Plan(run=Run(method="rnc-original"), profile=profile))
+        assert (first.weight_decay, second.weight_decay) == (None, decay)
+        assert profile.recipe(Run(method="rnc-original")).weight_decay == 1e-4
 
 
 def test_the_original_recipe_loads_the_published_kinetics_weights(tmp_path):

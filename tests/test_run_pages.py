@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,15 +13,18 @@ from fabricated import LABELS, VIDEOS, record
 pytest.importorskip("myst_parser")
 from sphinx.cmd.build import main as sphinx_build
 
+import coreecho
+from coreecho import fixed, trace
 from coreecho.evaluation import average_clips, bootstrap
 from coreecho.experiments import all_rows
 from coreecho.files import project_root
+from coreecho.plan import Plan
 from coreecho.profiles import get_profile
 from coreecho.records import run_key, write_record
 from coreecho.tables import format_interval
 
 EXTENSIONS = str(project_root() / "book" / "_ext")
-MODULES = ("run_pages", "run_facts", "run_drawings", "run_links", "sources")
+MODULES = ("run_pages", "run_facts", "run_drawings", "run_links", "sources", "source_lines")
 STAGES = {"stage one": ("rnc", 3), "stage two": ("error", 2)}
 
 
@@ -182,4 +187,57 @@ def test_every_setting_has_its_sentence(extension):
 
 
 def test_every_group_of_rows_has_a_heading(extension):
-    assert {name.partition("/")[0] for name in all_rows()} <= set(extension.run_facts.GROUPS)
+    headings = extension.run_facts.GROUPS
+    assert {name.partition("/")[0] for name in all_rows()} <= set(headings)
+    assert headings == trace.GROUPS | {extension.run_facts.OTHERS: "Runs that no row uses"}
+
+
+@pytest.mark.parametrize("name", ["losses.py", "ranking.py", "tables.py", "transfer/scores.py", "published.json"])
+def test_nothing_that_was_drawn_by_other_code_is_kept(extension, tmp_path, monkeypatch, name):
+    package = Path(coreecho.__file__).parent
+    copy = shutil.copytree(package, tmp_path / "coreecho", ignore=shutil.ignore_patterns("__pycache__"))
+    before = extension.code_digest()
+    monkeypatch.setattr(coreecho, "__file__", str(copy / "__init__.py"))
+    assert extension.code_digest() == before
+    with (copy / name).open("a") as file:
+        file.write("\n")
+    assert extension.code_digest() != before
+
+
+def test_the_settings_of_a_page_are_those_that_training_used(extension, made):
+    facts, record = extension.run_facts, made[1]["parent"]
+    for method, temperature in (("rnc-original", "2"), ("supremix", "0.3"), ("coreecho", "1")):
+        other = dataclasses.replace(record, run=dataclasses.replace(record.run, method=method))
+        recipe = {name: (value, text) for name, value, text in dict(facts.settings_of(other))["Recipe"]}
+        assert recipe["temperature"][0] == temperature
+        assert ("SupReMix" in recipe["temperature"][1]) == (method == "supremix")
+        scheduled = "'onecycle'" in recipe["refine_learning_rate"][1]
+        assert scheduled == (method == "rnc-original") != ("Constant" in recipe["refine_learning_rate"][1])
+    fields = [name for name, *_ in dict(facts.settings_of(record))["Recipe"]]
+    unused = fixed.unused(Plan(run=record.run, profile=record.profile))
+    assert fields == [each.name for each in dataclasses.fields(record.profile.shared) if each.name not in unused]
+
+
+@pytest.mark.parametrize("method", ["ouyang", "echographs", "echographs-known", "uvt", "uvt-mirror", "echocardmae"])
+def test_a_system_with_a_network_of_its_own_lists_no_setting_of_another(extension, made, method):
+    record = made[1]["parent"]
+    other = dataclasses.replace(record, run=dataclasses.replace(record.run, method=method, views="one"))
+    found = {
+        heading: {name: value for name, value, _ in own} for heading, own in extension.run_facts.settings_of(other)
+    }
+    assert found["Run"]["init"] == "random"
+    assert "Encoder" not in found
+    assert found["Recipe"]["backbone"] == "own"
+    assert "head" not in found["Recipe"]
+    usual = {heading: {name for name, *_ in own} for heading, own in extension.run_facts.settings_of(record)}
+    assert {"widths", "depths", "strides"} <= usual["Encoder"]
+
+
+def test_protocols_are_told_in_words_and_clips_not_trained_for_as_such(extension, made):
+    facts, record = extension.run_facts, made[1]["parent"]
+    lines = [line[0] for line in facts.scores(facts.Made(record, ()))[1]]
+    assert lines == ["three fixed clips (fixed3)", "first clip (first)"]
+    assert not facts.untrained(facts.Made(record, ()))
+    known = dataclasses.replace(record, run=dataclasses.replace(record.run, method="echographs-known"))
+    (said,) = facts.untrained(facts.Made(known, ()))
+    assert said.startswith("first clip (first): clips of a kind that this system was not trained for")

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import TINY, ensure_and_count, tiny_place, write_echonet_folder
+from pydantic import TypeAdapter
 
 from coreecho import checkpoints, records, runs
 from coreecho.errors import CheckpointError, CoReEchoError, DataError, RecordError, SettingsError
@@ -98,6 +99,21 @@ def test_settings_survive_a_trip_through_json():
         again = from_dict(type(settings), json.loads(json.dumps(to_dict(settings))))
         assert again == settings
         assert run_key(Run(), again, "d") == run_key(Run(), settings, "d") if settings.__class__ is not Run else True
+
+
+def test_what_checks_a_class_of_settings_is_made_once(monkeypatch):
+    made = []
+    make = TypeAdapter.__init__
+    monkeypatch.setattr(TypeAdapter, "__init__", lambda own, kind: made.append(kind) or make(own, kind))
+
+    @dataclasses.dataclass(frozen=True)
+    class Fresh:
+        size: int = 1
+
+    assert [from_dict(Fresh, {"size": size}) for size in (1, 2)] == [Fresh(1), Fresh(2)]
+    with pytest.raises(SettingsError, match="Fresh settings do not fit"):
+        from_dict(Fresh, {"size": "1"})
+    assert made == [Fresh]
 
 
 @pytest.mark.parametrize(
@@ -376,7 +392,7 @@ def test_a_device_that_does_not_exist_is_refused(tmp_path):
 
 def test_two_versions_of_the_real_data_are_not_chosen_between(hearts):
     (first,) = ensure([Run()], PAPER_TINY, hearts)
-    folder = shutil.copytree(first.folder, first.folder.with_name("other"))
+    folder = shutil.copytree(first.folder, first.folder.with_name(f"{Run().slug}-other"))
     data = {**first.data, "fingerprint": "another"}
     second = dataclasses.replace(first, folder=folder, data=data, key=run_key(Run(), PAPER_TINY, "another"))
     write_record(second, pd.read_parquet(folder / "predictions.parquet"))

@@ -56,7 +56,8 @@ def sources(monkeypatch):
     import sources
 
     yield sources
-    sys.modules.pop("sources")
+    for name in ("sources", "source_lines"):
+        sys.modules.pop(name)
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ ORDER = [
     "rival_recipes", "profiles", "lineage", "files", "phantom", "datasets", "video", "echofiles", "study_video",
     "datacheck", "clips", "sequences", "batches", "loading", "feeding", "layers", "uniformer", "model", "flops",
     "anatomy", "machine", "weightfiles", "checkpoints", "encoders", "hub", "timm_entry", "losses", "ranking",
-    "objectives", "plan", "schedule", "protocols", "baselines", "stages", "place", "initial", "frozen",
-    "trainstate", "optimisation", "stage_data", "trainer", "resampling", "evaluation", "verdicts", "provenance",
-    "records", "ledger", "forecast", "scoring", "runs", "rows", "echonet_rows", "transfer_rows", "experiments",
-    "cells", "supplement", "timing", "efficiency", "workload", "layout", "hours", "embedding", "explain",
-    "appendix", "moving", "tables", "evidence", "front", "continuity", "stopgradient", "focus", "transfer",
-    "spread", "trace", "curves", "clinical", "claims", "inference", "figures", "explorer", "notebooks", "demo",
-    "bench", "cli",
+    "objectives", "plan", "schedule", "protocols", "baselines", "stages", "fixed", "place", "opening", "initial",
+    "frozen", "trainstate", "optimisation", "stage_data", "trainer", "resampling", "sums", "evaluation", "verdicts",
+    "provenance", "records", "ledger", "forecast", "scoring", "runs", "rows", "echonet_rows", "transfer_rows",
+    "experiments", "cells", "supplement", "compared", "timing", "efficiency", "workload", "layout", "hours",
+    "embedding", "explain", "appendix", "moving", "table_notes", "tables", "evidence", "front", "continuity",
+    "stopgradient", "focus", "transfer", "spread", "trace", "curves", "clinical", "claims", "enough", "inference",
+    "figures", "explorer", "notebooks", "demo", "bench", "cli",
 ]
 # fmt: on
 ENTRY_POINTS = {"__init__", "__main__"}
@@ -32,6 +32,7 @@ IMPORT_NAMES = {
     "opencv-python-headless": "cv2",
     "scikit-learn": "sklearn",
     "grad-cam": "pytorch_grad_cam",
+    "ipython": "IPython",
     "umap-learn": "umap",
     "pillow": "PIL",
     "jupyter-book": "jupyter_book",
@@ -110,7 +111,7 @@ def test_modules_are_documented_and_short(source):
 @every_source
 def test_functions_are_short(source):
     functions = [node for node in ast.walk(parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    assert not [f"{node.name}, line {node.lineno}" for node in functions if node.end_lineno - node.lineno >= 60]
+    assert not [f"{node.name}, line {node.lineno}" for node in functions if node.end_lineno - node.lineno >= 50]
 
 
 @every_source

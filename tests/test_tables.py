@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from coreecho import evidence, experiments, figures, tables
+from coreecho import evidence, experiments, figures, table_notes, tables
 from coreecho.errors import RecordError, SettingsError
 from coreecho.experiments import all_runs, find_run, table1, table3
 from coreecho.rows import published
@@ -144,7 +144,7 @@ def test_nothing_is_trained_to_look_for_existing_records(tmp_path):
 
 
 def test_remarks_and_contradicting_literature_stand_under_the_table(shown):
-    assert any("oracle" in note for note in shown.notes)
+    assert any("traced ED and ES of the test video are given" in note for note in shown.notes)
     also = [entry for entry in published()["also_published"] if entry["table"] == 1]
     assert sum(note.startswith("Also published") for note in shown.notes) == len(also) > 0
 
@@ -244,7 +244,7 @@ def test_every_published_cell_of_table_3_appears(tiny_records):
 def test_the_ablation_shows_every_seed_for_three_clips_and_for_one(tiny_records):
     records = as_table_3(tiny_records) | {"table3/full": tiny_records["table1/coreecho"]}
     shown = tables.ablation(table3(), records).display.iloc[0]
-    for protocol, column in (("fixed3", "fixed3"), ("first", "first clip")):
+    for protocol, column in (("fixed3", "three fixed clips"), ("first", "first clip")):
         scores = []
         for record in records["table3/full"]:
             table = pd.read_parquet(record.folder / "predictions.parquet")
@@ -295,3 +295,37 @@ def test_rows_of_other_seeds_are_not_compared(tiny_records):
 def test_the_line_above_a_table_names_data_and_profile_once(tiny_records):
     assert tables.made_on(tiny_records) == f"All numbers: {OURS}."
     assert tables.made_on({"table1/coreecho": []}) == "All numbers: not yet run."
+
+
+def test_clips_a_video_and_seeds_are_counted_from_the_predictions(tiny_records, tmp_path):
+    row = next(row for row in table1() if row.name == "table1/echonet-dynamic-full")
+    base = pd.read_parquet(tiny_records["table1/coreecho"][0].folder / "predictions.parquet")
+    videos = base["video"].unique()
+    legal = [(video, start) for video in videos for start in range(5)]
+    beats = [(video, 0) for video in videos[:-1]] + [(videos[-1], 2), (videos[-1], 4)]
+    parts = [
+        pd.DataFrame(own, columns=["video", "start"]).assign(protocol=name, clip=0, label=50.0, prediction=50.0)
+        for name, own in (("all", legal), ("beats", beats))
+    ]
+    record = dataclasses.replace(
+        tiny_records["table1/coreecho"][0], folder=tmp_path, metrics={"all": {}, "beats": {}, "first": {}}
+    )
+    pd.concat(parts).to_parquet(tmp_path / "predictions.parquet")
+    told = table_notes.clips_seen(row, record)
+    mean = f"{(len(videos) + 1) / len(videos):.3g}"
+    assert f"{mean} clips a video; {len(videos)} of {len(videos) + 1} begin at the first or the last" in told
+    one = parts[1].drop_duplicates("video", keep="first").query("start == 0")
+    one.assign(protocol="beats").to_parquet(tmp_path / "predictions.parquet")
+    assert "1 clip a video, the one from frame 0 on; nothing is averaged" in table_notes.clips_seen(row, record)
+    assert any(table_notes.clips_seen(row, record) in note for note in table_notes.notes({row.name: [record]}, {}))
+
+
+def test_the_seeds_of_every_row_stand_under_the_table_and_in_the_papers_file(tiny_records, shown, tmp_path):
+    told = "Seeds: 0 of EchoCoTr; 0, 1 of CoReEcho; one seed shows no scatter over trainings."
+    assert told in shown.notes
+    shown.write(tmp_path, "table1")
+    assert f"- {told}\n" in (tmp_path / "table1.md").read_text()
+    assert f"% {told}\n" in (tmp_path / "table1.tex").read_text()
+    (line,) = table_notes.seeds(table1(), {"table1/coreecho": tiny_records["table1/coreecho"]})
+    assert line == "Seeds: 0, 1 of CoReEcho."
+    assert not list(table_notes.seeds(table1(), {}))

@@ -6,7 +6,7 @@ import pytest
 from helpers import TINY, tiny_place
 
 from coreecho import trace
-from coreecho.experiments import all_rows
+from coreecho.experiments import all_rows, all_runs, fills, find_run
 
 
 @pytest.fixture
@@ -26,6 +26,17 @@ def test_every_record_is_listed_once_under_the_first_table_that_it_fills(found, 
         for name in each.fills:
             row, _, rest = name.partition("/seed")
             assert dataclasses.replace(all_rows()[row].run, seed=int(rest)) == each.record.run
+
+
+def test_every_run_is_named_by_all_the_cells_that_it_fills():
+    cells = fills()
+    assert all(find_run(name) == run for run, names in cells.items() for name in names)
+    assert set(all_runs()) <= {name for names in cells.values() for name in names}
+    for run, names in cells.items():
+        known = [name for name, own in all_runs().items() if own == run]
+        assert not known or known == [name for name in names if name in all_runs()]
+        assert not known or names[0] == known[0]
+    assert {names[0].partition("/")[0] for names in cells.values()} <= set(trace.GROUPS)
 
 
 def test_a_link_leads_to_the_records_line(found, tiny_records):

@@ -178,6 +178,22 @@ def test_too_few_videos_for_a_batch_are_refused_before_training(phantom_data, tm
         trainer(phantom_data, tmp_path, recipe=dataclasses.replace(RECIPE, batch_size=16))
 
 
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize(("videos", "sizes"), [(9, [4, 4]), (10, [4, 4, 2]), (8, [4, 4])])
+def test_no_batch_has_a_single_video(phantom_data, tmp_path, drop_last, videos, sizes):
+    train = phantom_data.split("train")
+    more = tuple(dataclasses.replace(train[number % len(train)], id=f"v{number}") for number in range(videos))
+    data = dataclasses.replace(phantom_data, studies=(*more, *phantom_data.split("val")))
+    shared = dataclasses.replace(TINY.shared, drop_last=drop_last, epochs=1, refine_epochs=1)
+    plan = Plan(run=Run(), profile=dataclasses.replace(TINY, shared=shared), data=data)
+    trainer = Trainer(tiny_model(), plan, tmp_path, key="0")
+    for number in range(len(trainer.stages)):  # the second keeps embeddings of a frozen encoder
+        seen = [len(batch) for batch in trainer._data(number).loader().batch_sampler]
+        assert seen == [size for size in sizes if size == 4 or not drop_last]
+    if videos == 9:
+        assert len(trainer.fit()) == 2
+
+
 def test_the_trainer_never_opens_a_test_video(phantom_folder, tmp_path):
     folder = shutil.copytree(phantom_folder, tmp_path / "data")
     data = read_echonet(folder)

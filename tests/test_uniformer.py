@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch._dynamo.testing
 import torch.nn.functional as F
 from helpers import fill_by_formula, formula, formula_clip
 
@@ -254,6 +255,26 @@ def test_the_compiler_takes_the_encoder_whole():
     clips = torch.randn(2, 3, 4, 32, 32)
     compiled = torch.compile(net.features, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(clips), copy.deepcopy(net).features(clips))
+
+
+@pytest.mark.parametrize("saving", [False, True], ids=["plain", "checkpointing"])
+def test_a_compiled_encoder_learns_as_the_plain_one_does(saving):
+    """Checkpointed blocks run outside of the compiler's graph, and a second batch compiles nothing anew."""
+    torch.manual_seed(0)
+    plain = uniformer_small(0, dropout=0.0, **NARROW).train()
+    net, clips = copy.deepcopy(plain), torch.randn(2, 3, 4, 32, 32)
+    net.checkpointing = saving
+    counter = torch._dynamo.testing.CompileCounterWithBackend("aot_eager")
+    compiled, counts = torch.compile(net.features, backend=counter), []
+    for _ in range(3):
+        compiled(clips).square().sum().backward()
+        plain.features(clips).square().sum().backward()
+        counts.append(counter.frame_count)
+    for (name, weight), expected in zip(net.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(weight.grad, expected.grad, rtol=1e-4, atol=1e-4, msg=name)
+    torch.testing.assert_close(list(net.buffers()), list(plain.buffers()))
+    assert counts[0] == counts[-1] > 0
+    assert (counts[0] == 1) == (not saving)
 
 
 def test_half_precision_is_near_full_precision():

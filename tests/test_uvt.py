@@ -17,6 +17,7 @@ from coreecho.baselines.uvt_network import PUBLISHED, TWIN, UVT, Size, UVTEncode
 from coreecho.baselines.uvt_weights import load_published
 from coreecho.batches import Batch
 from coreecho.errors import CheckpointError, DataError
+from coreecho.loading import ClipDataset
 from coreecho.plan import Plan
 from coreecho.profiles import get_profile
 from coreecho.settings import ClipSettings, Recipe, Run
@@ -209,6 +210,25 @@ def test_items_are_a_function_of_seed_and_epoch_and_do_not_depend_on_the_cache(p
         assert torch.equal(items[key].clips, partly[key].clips)
     assert not torch.equal(items[0, 0].clips, items[1, 0].clips)
     assert not partly._cache
+
+
+def test_videos_are_opened_by_the_method_that_all_clips_share(phantom_data, monkeypatch):
+    opened = []
+
+    def counted(self, epoch, index):
+        opened.append((epoch, index))
+        return original(self, epoch, index)
+
+    original = ClipDataset.video
+    monkeypatch.setattr(ClipDataset, "video", counted)
+    studies = phantom_data.studies[:2]
+    beat = BeatDataset(studies, CLIP, beats(plan(phantom_data), training=False), "mirrored")
+    for data in (beat, ClipDataset(studies, CLIP, lambda *_: (0,))):
+        assert data[1, 0].video == data[0].video == studies[0].id
+        study, video = data.video(0, 0)
+        assert study == studies[0]
+        assert video is data.video(5, 0)[1], "it is decoded once"
+    assert opened == [(1, 0), (0, 0), (0, 0), (5, 0)] * 2
 
 
 def test_training_leaves_out_pairs_of_the_wrong_distance(phantom_data):

@@ -6,7 +6,7 @@ import pytest
 from helpers import sector_frames, write_avi
 
 from coreecho.errors import VideoError
-from coreecho.video import Video, crop_to_fan, fan_mask, read_video, resample_seconds, to_square
+from coreecho.video import Video, crop_to_fan, fan, fan_mask, read_video, resample_seconds, to_square
 
 
 def rgb(grey):
@@ -93,6 +93,47 @@ def test_a_frozen_clip_is_found_by_brightness():
     grey, mask = sector_frames(1)
     still = np.repeat(cv2.GaussianBlur(grey[0], (5, 5), 0)[None], 4, axis=0)
     assert overlap(fan_mask(rgb(still)), mask) > 0.85
+
+
+LAYOUTS = {
+    "contiguous": lambda frames: frames,
+    "cut out": lambda frames: np.pad(frames, ((0, 0), (2, 1), (1, 3), (0, 0)))[:, 2:-1, 1:-3],
+    "every second": lambda frames: np.repeat(np.repeat(frames, 2, axis=1), 2, axis=2)[:, ::2, ::2],
+    "mirrored": lambda frames: np.ascontiguousarray(frames[:, ::-1, ::-1])[:, ::-1, ::-1],
+    "blue first": lambda frames: np.ascontiguousarray(frames[..., ::-1])[..., ::-1],
+    "channels first": lambda frames: np.ascontiguousarray(frames.transpose(3, 0, 1, 2)).transpose(1, 2, 3, 0),
+    "read only": lambda frames: np.frombuffer(frames.tobytes(), np.uint8).reshape(frames.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (4, 1), (3, 3), (7, 5), (33, 47)])
+def test_extremes_over_channels_are_those_of_numpy_to_the_byte(size, layout):
+    plain = np.random.default_rng(0).integers(0, 256, (5, *size, 3)).astype(np.uint8)
+    frames = LAYOUTS[layout](plain)
+    assert np.array_equal(frames, plain)
+    highest, spread = plain.max(axis=-1), np.ptp(plain, axis=-1)
+    for frame, high, wide in zip(frames, highest, spread, strict=True):
+        assert np.array_equal(fan._highest(frame), high)
+        assert np.array_equal(fan._chroma(frame), wide)
+    stats = fan.statistics(frames)
+    assert np.array_equal(stats.lowest, highest.min(axis=0))
+    assert np.array_equal(stats.highest, highest.max(axis=0))
+    assert np.array_equal(stats.coloured, fan._widen((spread > fan.COLOUR).any(axis=0)))
+    grey, tinted = fan.untinted(frames)
+    assert tinted, "noise is coloured"
+    assert np.array_equal(grey, np.repeat(highest[..., None], 3, axis=-1))
+
+
+def test_no_extreme_is_taken_along_an_axis_of_three(scene):
+    class Slow(np.ndarray):
+        def max(self, *_, **__):
+            raise AssertionError("NumPy takes most of a file's time here")
+
+    tinted = scene[0].astype(float) * (1.0, 0.85, 0.5)
+    for frames in (scene[0], tinted.astype(np.uint8)):
+        expected = crop_to_fan(Video(frames, 30.0)).frames
+        assert np.array_equal(crop_to_fan(Video(frames.view(Slow), 30.0)).frames, expected)
 
 
 def test_a_tinted_picture_turns_grey_instead_of_black(scene):

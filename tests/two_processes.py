@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
@@ -128,6 +129,29 @@ def try_layers():
     return found
 
 
+class Sandwich(nn.Module):
+    """A batch normalisation with something to compile on either side."""
+
+    def __init__(self):
+        super().__init__()
+        self.before, self.norm, self.after = nn.Conv3d(2, 3, 1), nn.BatchNorm3d(3), nn.Conv3d(3, 2, 1)
+
+    def forward(self, x):
+        return self.after(self.norm(self.before(x).relu())).relu()
+
+
+def try_compiled():
+    """A normalisation inside a compiled network; three times, for a second batch may compile anew."""
+    torch.manual_seed(0)
+    net = distributed.synchronise_batch_norm(Sandwich().train())
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(net, backend=counter)
+    share = own(LAYERS["without weights"][1], (4, 1)).clone().requires_grad_()
+    outs = [step(share) for step in (compiled, compiled, compiled, net)]
+    gradients = [torch.autograd.grad((out**3).sum(), [share, *net.parameters()]) for out in outs]
+    return {"outs": outs, "gradients": gradients, "state": net.state_dict(), "graphs": counter.frame_count}
+
+
 def try_gather():
     found = {name: distributed.gather(own(x, (2, 3))) for name, x in GATHERED.items()}
     found["nothing here"] = distributed.gather(own(GATHERED["float64"], (0, 5)))
@@ -155,6 +179,7 @@ def main(folder, rank):
         "barrier": try_barrier(folder),
         "gather": try_gather(),
         "layers": try_layers(),
+        "compiled": try_compiled(),
         "objectives": try_objectives(),
     }
     torch.save(found, folder / f"{rank}.pt")

@@ -14,24 +14,27 @@ import numpy as np
 import pandas as pd
 
 from coreecho import phantom_settings, settings
+from coreecho.baselines import SYSTEMS
 from coreecho.curves import stage_names
 from coreecho.evaluation import average_clips, bootstrap
-from coreecho.experiments import HEADINGS, SEEDS, TABLES, all_rows, run_name
+from coreecho.experiments import all_rows, fills
+from coreecho.fixed import in_use, own_network, started, unused
 from coreecho.lineage import PRETEXT
 from coreecho.place import SYNTHETIC
+from coreecho.plan import Plan
 from coreecho.profiles import PROFILES
+from coreecho.protocols import in_words
 from coreecho.records import PREDICTIONS, RECORD, Record, list_records, run_key
-from coreecho.resampling import intervals, resampled
-from coreecho.settings import Run
+from coreecho.resampling import Draws, interval_of
 from coreecho.tables import METRIC_NAMES, format_interval
+from coreecho.trace import GROUPS as TRACED
 from coreecho.trace import WEIGHTS, commit
 from coreecho.transfer import classification, correlation
 from coreecho.transfer.scores import HMCQU, cell
 
 OTHERS = "Runs that no row uses"
-GROUPS = {name: f"Table {name.removeprefix('table')}" for name in TABLES} | HEADINGS
+GROUPS = TRACED | {OTHERS: OTHERS}
 """Headings of the tables, by the name that their rows begin with."""
-GROUPS |= {"same-recipe": "Table 1, CoReEcho's recipe for all", WEIGHTS: "Initial weights", OTHERS: OTHERS}
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,11 @@ class Made:
 
 def read(runs_dir: Path) -> list[Made]:
     """All records below a folder, those of a profile after another; a damaged one is an error."""
-    fills: dict[Run, list[str]] = {}
-    for row in all_rows().values():
-        for run in row.runs(SEEDS):
-            fills.setdefault(run, []).append(run_name(row.name, run))
+    cells = fills()
     folders = sorted(path.name for path in runs_dir.iterdir() if path.is_dir()) if runs_dir.is_dir() else []
     ordered = [name for name in PROFILES if name in folders] + [name for name in folders if name not in PROFILES]
     return [
-        Made(record, tuple(fills.get(record.run, ())) if _current(record) else ())
+        Made(record, cells.get(record.run, ()) if _current(record) else ())
         for profile in ordered
         for record in list_records(runs_dir, profile)
     ]
@@ -118,20 +118,34 @@ def plain(value: Any) -> str:
 
 
 def settings_of(record: Record) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    """Heading and fields (name, value, sentence) of each group of settings that a run depends on."""
+    """Heading and fields (name, value, sentence) of each group of settings that a run depends on.
+
+    What a method does not read of them is left out: the profile's encoder where it brings its own, and fields of the
+    recipe for a stage, a schedule or a loss that it does not have.
+    """
     run, profile = record.run, record.profile
+    own_encoder = own_network(run) or profile.recipe(run).backbone != "uniformer"
     parts = {
         "Run": run,
         "Recipe": profile.recipe(run),
         "Clip": profile.clip_settings(run),
-        "Encoder": profile.encoder,
+        "Encoder": None if own_encoder else profile.encoder,
         "Synthetic data": profile.phantom_of(run),
     }
     for heading, own in parts.items():
         if own is not None:
             known = sentences()[type(own).__name__]
             names = [field.name for field in dataclasses.fields(own)]
-            yield heading, [(name, plain(getattr(own, name)), known.get(name, "")) for name in names]
+            lines = {name: (getattr(own, name), known.get(name, "")) for name in names}
+            if heading == "Run" and started(run, profile) != run.init:
+                lines["init"] = ("random", "Random weights; what stands for Kinetics-400's is not used by this system.")
+            if heading == "Recipe":
+                plan = Plan(run=run, profile=profile)
+                if own_network(run):
+                    lines["backbone"] = ("own", lines["backbone"][1])
+                left_out = unused(plan)
+                lines = {name: line for name, line in (lines | in_use(plan)).items() if name not in left_out}
+            yield heading, [(name, plain(value), sentence) for name, (value, sentence) in lines.items()]
 
 
 def task(record: Record) -> str:
@@ -172,10 +186,23 @@ def videos(made: Made, protocol: str = "") -> pd.DataFrame:
 def scores(made: Made) -> tuple[list[str], list[list[str]]]:
     """Column heads, and a line per protocol: each metric with its 95 % interval over patients."""
     lines = []
+    whole = made.record.profile.clip_settings(made.record.run).resample
     for protocol in protocols(made):
         table = videos(made, protocol)
-        lines.append([protocol, str(len(table)), *_scored(made.record, table)])
+        told = f"{in_words(protocol, whole)} ({protocol})"
+        lines.append([told, str(len(table)), *_scored(made.record, table)])
     return ["Test clips", "Videos", *_metric_names(made.record)], lines
+
+
+def untrained(made: Made) -> list[str]:
+    """A sentence on each protocol whose clips are of another kind than those that the system was trained on."""
+    system = SYSTEMS.get(made.record.run.method)
+    known = {} if system is None else system.untrained
+    return [
+        f"{in_words(protocol)} ({protocol}): clips of a kind that this system was not trained for; {known[protocol]}"
+        for protocol in protocols(made)
+        if protocol in known
+    ]
 
 
 def _metric_names(record: Record) -> list[str]:
@@ -193,8 +220,7 @@ def _scored(record: Record, table: pd.DataFrame) -> list[str]:
     if task(record) == "motion":
         right = (labels == predictions).astype(np.float64)
         share = lambda counts: (counts @ right / counts.sum(axis=1))[:, None, None]  # noqa: E731
-        drawn = resampled(share, None, len(right), 10_000, 0)
-        return [cell(intervals(("acc",), drawn, 0.95)["acc"].times(100), "acc")]
+        return [cell(interval_of(("acc",), share, len(right), Draws())["acc"].times(100), "acc")]
     if task(record) == "mi":
         found = classification.bootstrap(labels, predictions, np.zeros(len(labels), dtype=int))
         return [cell(found[name].times(100), name) for name in HMCQU]

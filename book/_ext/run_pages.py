@@ -24,6 +24,7 @@ from run_links import INDEX, LinkRuns, RunsRole
 from sources import has_pages
 
 import coreecho
+from coreecho import fixed
 from coreecho.records import RECORD
 
 PROVENANCE = "notebooks/provenance"
@@ -64,11 +65,13 @@ def load(app: Any) -> None:
 
 
 def code_digest() -> bytes:
-    """Changes with the code that makes pictures and scores, so that nothing outdated is taken from the build folder."""
+    """Changes with the code that makes pictures and scores, so that nothing outdated is taken from the build folder.
+
+    The whole package counts: what a score or a chance level calls reaches most of it, and no list of files keeps up.
+    """
     package = Path(coreecho.__file__).parent
-    made_by = [Path(module.__file__) for module in (run_facts, run_drawings)]
-    made_by += [package / name for name in ("curves.py", "evaluation.py", "resampling.py", "figures/style.py")]
-    made_by += [package / "transfer" / name for name in ("correlation.py", "classification.py")]
+    made_by = [Path(module.__file__) for module in (run_facts, run_drawings)] + [Path(__file__)]
+    made_by += sorted(path for path in package.rglob("*") if path.suffix in (".py", ".json"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).digest()
 
 
@@ -137,6 +140,8 @@ def context_of(made: Made, app: Any) -> dict[str, Any]:
         "heading": lambda name: run_facts.GROUPS.get(name.partition("/")[0], name),
         "parent": runs.parent(made),
         "children": runs.children(made),
+        "starts": fixed.started(record.run, record.profile),
+        "untrained": run_facts.untrained(made),
         "selection": record.profile.recipe(record.run).selection,
         "scores": fragments["scores"],
         "stages": [

@@ -11,6 +11,7 @@
  *   .explorer-point          the points: data-system, data-video; class focused, outside (of the region)
  *   #explorer-legend         colour bar, or systems            #explorer-live     what is announced
  *   #explorer-clip           the <echo-clip>                   #explorer-name, #explorer-facts, #explorer-answers
+ *   #explorer-touch          toggle, where there is touch: a finger selects a region instead of scrolling the page
  *   #explorer-clear          forgets the region                #explorer-summary, #explorer-stats (n, MAE, bias)
  *   #explorer-histogram      errors inside and outside         #explorer-list     table of the points inside
  */
@@ -39,7 +40,7 @@
   };
   const one = (value) => value.toFixed(1);
   const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(1);
-  const state = { map: "0", colour: "ef", focus: null, inside: null };
+  const state = { map: "0", colour: "ef", focus: null, inside: null, pointer: "mouse", touch: false };
 
   /* Builds an element: node("p", {id: "a", text: "..."}, child, ...). */
   function node(tag, attributes = {}, ...children) {
@@ -87,12 +88,15 @@
     stats: node("div"),
     histogram: node("div", { class: "explorer-histogram" }),
     list: node("div", { class: "explorer-scroll", role: "region", tabindex: "0", "aria-label": "Videos in the region" }),
+    touch: node("button", { id: "explorer-touch", type: "button", "aria-pressed": "false", text: "Select a region" }),
     clear: node("button", { id: "explorer-clear", type: "button", text: "Clear the region" }),
   };
   const help =
     "Point at a video, or tap it. With the keyboard: arrow keys go to the nearest point in that direction, Page Up and " +
     "Page Down to the next higher and lower listed EF, Home and End to the lowest and highest; Space plays or pauses " +
-    "the clip. Drag to select a region, or hold Shift with the arrow keys to grow one around the point; Escape clears it.";
+    "the clip. Drag with the mouse to select a region, or hold Shift with the arrow keys to grow one around the point; " +
+    "Escape clears it.";
+  const finger = " A finger scrolls the page; it draws a region while “Select a region” is pressed.";
 
   function build() {
     const maps = [...names.map((name, s) => [String(s), name]), ["all", "Side by side"], ["plane", "One plane"]];
@@ -101,18 +105,19 @@
       part.saliency.append(node("option", { value, text }));
     }
     part.saliency.addEventListener("change", () => state.focus && show(state.focus));
+    part.touch.addEventListener("click", () => select(!state.touch));
     part.clear.addEventListener("click", () => clearRegion("The region is cleared."));
     const label = node("label", { class: "explorer-whose" }, document.createTextNode("Saliency of "), part.saliency);
     const words = node("div", { class: "explorer-words" }, part.name, part.facts, part.answers, label);
     const detail = node("div", { class: "explorer-detail", role: "group", "aria-label": "The video" }, part.clip, words);
-    const map = node("div", { class: "explorer-map" }, part.map, part.legend, part.note);
+    const map = node("div", { class: "explorer-map" }, part.touch, part.map, part.legend, part.note);
     const controls = [choice("map", "Map", maps), choice("colour", "Colour by", shades)];
     const title = node("p", { id: "explorer-region", class: "explorer-name", text: "Errors in a region" });
     const region = node("section", { "aria-labelledby": "explorer-region" }, title, part.summary, part.clear);
     region.append(node("div", { class: "explorer-errors" }, part.histogram, part.stats), part.list);
     root.replaceChildren(
       node("div", { class: "explorer-controls" }, ...controls),
-      node("p", { id: "explorer-help", class: "explorer-note", text: help }),
+      node("p", { id: "explorer-help", class: "explorer-note" }, help, node("span", { text: finger })),
       node("div", { class: "explorer-main" }, map, detail),
       region,
       part.live,
@@ -177,6 +182,9 @@
     marks.attr("data-system", (p) => p.s).attr("data-video", (p) => data.videos[p.v]);
     marks.attr("transform", (p) => `translate(${p.x},${p.y})`).attr("d", (p) => shape(p, area())).attr("fill", fill);
     brush = d3.brush().extent([[0, 0], [width, height]]).on("brush end", brushed);
+    // The mouse events that follow a tap are no drag either.
+    const drags = (event) => !event.ctrlKey && !event.button && (state.touch || state.pointer === "mouse");
+    brush.filter(drags).touchable(() => state.touch);
     brushing = svg.append("g").attr("class", "explorer-brush").call(brush);
     const whose = many() ? "maps of all systems" : `map of ${names[Number(state.map)]}`;
     part.map.setAttribute("aria-label", `Embedding ${whose}: ${points.length} points`);
@@ -333,6 +341,15 @@
   }
 
   // ---- a region ----
+  /* Whether a finger selects a region or, as everywhere, scrolls the page: d3's brush hears touches and keeps the page
+     still only where it is told so when it is put on. */
+  function select(touch) {
+    state.touch = touch;
+    part.touch.setAttribute("aria-pressed", String(touch));
+    brushing.on(".brush", null).style("touch-action", null).call(brush);
+    say(touch ? "A finger now selects a region." : "A finger now scrolls the page.");
+  }
+
   function brushed({ selection }) {
     const within = ({ x, y }, [[left, top], [right, bottom]]) => x >= left && x <= right && y >= top && y <= bottom;
     state.inside = selection ? points.filter((each) => within(each, selection)) : null;
@@ -466,7 +483,10 @@
       if (meant && meant !== state.focus) show(meant);
     });
     // Before the brush, which keeps what it hears to itself: a touch or click that does not move means a point.
-    part.map.addEventListener("pointerdown", (event) => (still = [event.clientX, event.clientY]), true);
+    part.map.addEventListener("pointerdown", (event) => {
+      still = [event.clientX, event.clientY];
+      state.pointer = event.pointerType;
+    }, true);
     part.map.addEventListener("pointerup", (event) => {
       if (!still || Math.hypot(event.clientX - still[0], event.clientY - still[1]) > 6) return;
       const meant = nearest(d3.pointer(event, svg.node()));

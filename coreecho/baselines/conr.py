@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from coreecho.baselines.system import System
+from coreecho.baselines.system import Fixed, System
 from coreecho.distributed import gather
 from coreecho.objectives import Losses, Objective, flatten_views, gathered
 from coreecho.schedule import whole
@@ -89,5 +89,6 @@ SYSTEM = System(
     title="ConR",
     reference="keramati2024",
     stages=lambda plan: [whole(plan, "end to end with ConR", ConR)],
+    fixes={"temperature": Fixed(TEMPERATURE, "Temperature of the cosine similarities in ConR's regulariser.")},
     differs="Approximate: L1 and the regulariser see the same two clips of a video; no weights by label density.",
 )

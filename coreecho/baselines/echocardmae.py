@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from coreecho.baselines.masked_video import MaskedViT, Sizes, hidden_errors, info_nce, load_pretrained
-from coreecho.baselines.system import System
+from coreecho.baselines.system import Fixed, System
 from coreecho.batches import Item
 from coreecho.clips import StartRule, generator, random_starts
 from coreecho.datasets import Study
@@ -235,6 +235,7 @@ SYSTEM = System(
     network=network,
     kinetics=("videomae_vit_s.pth", load_pretrained),
     score=score,
+    fixes={"temperature": Fixed(TEMPERATURE, "Temperature of the cosine similarities in the alignment.")},
     differs=(
         "Approximate: the sector is found in the training videos and not drawn by hand, one weight decay serves both "
         "stages, and each has a fixed number of epochs."

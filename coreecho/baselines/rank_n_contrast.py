@@ -7,10 +7,11 @@ encoder, and its short second stage that goes on with that head.
 The authors train a ResNet-18 on pictures from random weights: SGD with momentum 0.9 at batch 256 and rate 0.5, cosine
 decay, 400 epochs; then batch 64, rate 0.05 in three steps of 0.2, no weight decay, 100 epochs. Approximate here: two
 clips in place of two crops of a picture; the profile's encoder and epochs; both stages fall along a cosine; in the demo
-and gpu profiles the shared AdamW one-cycle schedule. In the first stage a linear layer learns beside the encoder, on
-detached embeddings and under an optimiser of its own: the encoder moves as if alone, the layer only says which epoch is
-the best (the authors seem to take the last, which could not be verified), and it is thrown away. Of the authors' code
-(no licence) only these facts were read; the loss is `coreecho.losses.rnc_loss`.
+and gpu profiles the shared AdamW one-cycle schedule, with its weight decay in both stages. In the first stage a linear
+layer learns beside the encoder, on detached embeddings and under an optimiser of its own: the encoder moves as if
+alone, the layer only says which epoch is the best (the authors seem to take the last, which could not be verified), and
+it is thrown away. Of the authors' code (no licence) only these facts were read; the loss is
+`coreecho.losses.rnc_loss`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from coreecho import encoders
-from coreecho.baselines.system import System
+from coreecho.baselines.system import Fixed, System
 from coreecho.model import MEAN_EF, CoReEcho, LinearHead, build_model
 from coreecho.objectives import HeadOnly, RankNContrast
 from coreecho.plan import Plan
@@ -63,7 +64,8 @@ def _load_k400(model: CoReEcho, path: Path) -> None:
 def _stages(plan: Plan) -> list[Stage]:
     first = whole(plan, "encoder alone", lambda model: RankNContrast(model, TEMPERATURE))
     head = partial(NewLinearHead, mean_label=_mean_label(plan))
-    return [first, refined(plan, "linear head", head, plan.recipe.schedule, frozen=True)]
+    decay = 0.0 if plan.recipe.optimizer == "sgd" else None  # theirs has none where the optimiser is theirs
+    return [first, refined(plan, "linear head", head, plan.recipe.schedule, frozen=True, weight_decay=decay)]
 
 
 SYSTEM = System(
@@ -73,5 +75,6 @@ SYSTEM = System(
     stages=_stages,
     network=_network,
     kinetics=("uniformer_small_k400_16x8.pth", _load_k400),
+    fixes={"temperature": Fixed(TEMPERATURE, "Temperature tau of the Rank-N-Contrast loss in the authors' recipe.")},
     differs="Approximate: clips for pictures, the profile's encoder and epochs; validation error chooses the epoch.",
 )

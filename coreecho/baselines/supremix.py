@@ -26,10 +26,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from coreecho.baselines.system import System
+from coreecho.baselines.system import Fixed, System
 from coreecho.distributed import gather
-from coreecho.model import CoReEcho
-from coreecho.objectives import HeadOnly, Losses, RankNContrast, flatten_views, gathered
+from coreecho.objectives import Contrast, HeadOnly, Losses
 from coreecho.plan import Plan
 from coreecho.schedule import Stage, refined, whole
 
@@ -112,22 +111,13 @@ def _hard_positives(fixed: Tensor, apart: Tensor, window: float) -> tuple[Tensor
     return share * fixed[:, :, None] + (1 - share) * fixed[:, None, :], between
 
 
-class SupReMix(RankNContrast):
-    """The contrastive loss moves the encoder, L1 moves the head on detached embeddings."""
+class SupReMix(Contrast):
+    """The loss with mixtures moves the encoder, L1 moves the head on detached embeddings."""
 
-    def __init__(self, model: CoReEcho) -> None:
-        """Takes its own temperature, not the recipe's, which is Rank-N-Contrast's."""
-        super().__init__(model, TEMPERATURE)
-
-    def forward(self, clips: Tensor, labels: Tensor) -> Losses:
-        """The contrastive loss of all clips of the batch, and L1 of the head."""
-        x, y = flatten_views(clips, labels, self.model.levels)
-        keys = gather(clips.transpose(0, 1).flatten(0, 1).flatten(1).sum(1))  # (V B,)
-        z = self.model.embed(x)  # (V B, C_E)
-        prediction = gathered(self.model.head(z.detach()).squeeze(-1))
-        z, y = gathered(z), gather(y)
-        contrast = supremix_loss(z, y, anchor_shares(keys), temperature=self.temperature)
-        return {"supremix": contrast, "l1": F.l1_loss(prediction, y)}
+    def contrast(self, z: Tensor, y: Tensor, clips: Tensor) -> Losses:
+        """The loss at its own `TEMPERATURE`, not the recipe's, which is Rank-N-Contrast's."""
+        keys = gather(clips.transpose(0, 1).flatten(0, 1).flatten(1).sum(1))  # (M,), in the order of z
+        return {"supremix": supremix_loss(z, y, anchor_shares(keys))}
 
 
 def _stages(plan: Plan) -> list[Stage]:
@@ -140,5 +130,6 @@ SYSTEM = System(
     title="SupReMix",
     reference="wu2023",
     stages=_stages,
+    fixes={"temperature": Fixed(TEMPERATURE, "Temperature of the cosine similarities in SupReMix's loss.")},
     differs="Approximate: in Rank-N-Contrast's place in CoReEcho's two stages, without a projection head.",
 )

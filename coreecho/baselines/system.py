@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -13,6 +14,14 @@ from torch import nn
 from coreecho.model import CoReEcho
 from coreecho.plan import Plan
 from coreecho.schedule import Stage
+
+
+class Fixed(NamedTuple):
+    """A value that a method sets itself, whatever the recipe says."""
+
+    value: float
+    meaning: str
+    """What it is there, in a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,5 +45,9 @@ class System:
     """Puts another run's weights into its encoder; none for a whole encoder of the same architecture."""
     score: Callable[[CoReEcho, Plan, torch.device], pd.DataFrame] | None = None
     """Test predictions with a ``protocol`` column, as `coreecho.scoring.score` gives them; none for the usual ones."""
+    fixes: Mapping[str, Fixed] = field(default_factory=dict)
+    """By field of the recipe: what the method sets itself and does not take from there."""
+    untrained: Mapping[str, str] = field(default_factory=dict)
+    """By protocol whose clips are of another kind than those it was trained on: what it was trained on."""
     differs: str = ""
     """What differs from the original, in a sentence or two; it is printed with the system's rows."""

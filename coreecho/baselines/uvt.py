@@ -202,6 +202,7 @@ def _system(method: str, title: str, sampling: Sampling) -> System:
         stages=partial(_stages, sampling),
         network=lambda plan: UVT(PUBLISHED if plan.full_size else TWIN, plan.clip),
         score=partial(_score, sampling),
+        untrained={"first": "it learnt from clips that are made around one traced beat."},
         differs=(
             "Approximate in how clips are thinned; all test videos are scored, where the original leaves some out. "
             "The protocol 'beat' is given the traced ED and ES frames of the test video."

@@ -154,10 +154,7 @@ class BeatDataset(ClipDataset):
 
     def __getitem__(self, key: tuple[int, int] | int) -> Item:
         epoch, index = key if isinstance(key, tuple) else (0, key)
-        study = self.studies[index]
-        video = self._cache.get(study.id)
-        if video is None:
-            video = self._read(study, epoch)
+        study, video = self.video(epoch, index)
         chosen = self.sample(study.id, len(video), epoch)
         clip = np.zeros((1, 3, self.clip.frames, *video.shape[1:3]), np.uint8)
         clip[0][:, chosen.known] = video[chosen.frames[chosen.known]].transpose(3, 0, 1, 2)

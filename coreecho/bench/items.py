@@ -11,7 +11,7 @@ import numpy as np
 
 from coreecho.bench.measure import Action, Sides, benchmark
 from coreecho.bench.videos import decode_whole, write_noise
-from coreecho.clips import Frames, cut, random_starts
+from coreecho.clips import Frames, random_starts
 from coreecho.datasets import Dataset, Study
 from coreecho.loading import ClipDataset
 from coreecho.settings import ClipSettings
@@ -53,7 +53,8 @@ def _literal(study: Study, frames: int) -> Action:
     starts = random_starts(clip, 2, 0)
 
     def action() -> Frames:
-        return np.stack([cut(decode_whole(study.path), start, clip) for start in starts(VIDEO, frames, 0)])
+        shown = [slice(start, start + clip.span, clip.stride) for start in starts(VIDEO, frames, 0)]
+        return np.stack([decode_whole(study.path)[part] for part in shown])
 
     return action  # (V, T, H, W, 3)
 

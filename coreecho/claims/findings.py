@@ -17,6 +17,7 @@ from coreecho import efficiency, evidence, focus, spread
 from coreecho.claims.text import CLAIMS, Claim, Kind
 from coreecho.continuity import tables as continuity_tables
 from coreecho.experiments import SEEDS, all_rows
+from coreecho.focus import tables as focus_tables
 from coreecho.place import PHANTOM, Place
 from coreecho.records import Record
 from coreecho.resampling import Interval
@@ -46,6 +47,8 @@ class Finding:
     """Empty while it is not yet run."""
     lacking: str
     """What is there of what it needs, such as "2 of 6 runs"; empty where nothing is, or nothing lacks."""
+    remark: str = ""
+    """What else a reader has to know of the comparison: the values beside what no skill would have."""
 
     @property
     def deciding(self) -> tuple[str, Verdict] | None:
@@ -151,7 +154,9 @@ def _finding(claim: Claim, scale: Profile, place: Place, needed: Mapping[str, in
         kept = [(each.folder / f"{beside}.parquet").exists() for own in records.values() for each in own]
         if not all(kept):
             return Finding(claim, scale, records, {}, f"all runs, {sum(kept)} of {need} tables of {beside}")
-    return Finding(claim, scale, records, _JUDGES[claim.kind](claim.rows, records, scale, place), "")
+    judged = _JUDGES[claim.kind](claim.rows, records, scale, place)
+    remark = _REMARKS[claim.kind](claim.rows, records, place) if claim.kind in _REMARKS else ""
+    return Finding(claim, scale, records, judged, "", remark)
 
 
 def _against(row: str) -> str:
@@ -186,6 +191,19 @@ def _focus(rows: Sequence[str], records: Records, scale: Profile, place: Place) 
     return {_against(rows[1]): verdict}
 
 
+def _looked(rows: Sequence[str], records: Records, place: Place) -> str:
+    """The maps' grid, and both systems' shares beside an even map's."""
+    own, theirs = (focus.measured(records[name], place) for name in rows)
+    side = focus_tables.grid(records[rows[0]][0])
+    names = (all_rows()[rows[0]].system, all_rows()[rows[1]].system)
+    return f"the maps have {side} x {side} cells; inside lie {focus_tables.shares(focus.claim(own, theirs), names)}"
+
+
+def _no_skill(rows: Sequence[str], records: Records, place: Place) -> str:
+    """Which of the rows do no better than calling every case an infarction."""
+    return scores.no_better({name: records[name] for name in rows})
+
+
 def _speed(rows: Sequence[str], records: Records, scale: Profile, place: Place) -> Verdicts:
     verdicts = {}
     for each in efficiency.measured(scale, place.runs_dir):
@@ -199,6 +217,7 @@ def _speed(rows: Sequence[str], records: Records, scale: Profile, place: Place) 
 
 
 _Judge = Callable[[Sequence[str], Records, Profile, Place], Verdicts]
+_REMARKS: Mapping[Kind, Callable[[Sequence[str], Records, Place], str]] = {"focus": _looked, "transfer": _no_skill}
 _JUDGES: Mapping[Kind, _Judge] = {
     "mae": _rows_compared(lambda records, better, worse: evidence.judge(records, better, worse, "mae")),
     "r2": _rows_compared(evidence.judge),

@@ -102,6 +102,7 @@ def paragraph(found: Sequence[Finding]) -> str:
             f"- Published: {claim.printed}.{welch}",
             f"- Leaves open: {claim.leaves_open}",
             f"- Judged by: {claim.measure}.",
-            *(f"- {heading(each.scale)}: {each.text}." for each in found),
+            *([f"- On the phantom: {claim.caution}"] if claim.caution else []),
+            *(f"- {heading(each.scale)}: {each.text}{f'; {each.remark}' * bool(each.remark)}." for each in found),
         ]
     )

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from coreecho import compared
+from coreecho.profiles import DEMO, GPU
+
 Kind = Literal["mae", "r2", "spread", "transfer", "continuity", "focus", "speed"]
 
 
@@ -36,6 +39,8 @@ class Claim:
     """The book's page with the numbers behind the verdict."""
     k400: bool = False
     """Whether it is about Kinetics-400 weights, which *pretext* weights stand in for on the phantom."""
+    caution: str = ""
+    """How far the phantom can decide it, where its videos are not like the paper's."""
 
 
 _R2 = "R2 of the mean of three clips"
@@ -110,6 +115,7 @@ CLAIMS = (
         measure=_R2,
         rows=("table3/full", "table3/one-clip"),
         page="table3",
+        caution=f"{compared.views_apart(DEMO)} {compared.views_apart(GPU)}",
     ),
     Claim(
         name="Probing transfers to CAMUS",
@@ -172,7 +178,7 @@ CLAIMS = (
         section="section 4.1, Figure 3",
         says="CoReEcho looks more at the left ventricle and less at the background than EchoCoTr.",
         printed="samples, no numbers",
-        leaves_open="All of it: how the samples were chosen is not said.",
+        leaves_open="All of it: how the samples were chosen is not said, nor what an even map would have.",
         kind="focus",
         measure="share of the map's mass inside the traced ventricle, of what raises the EF, over all test videos",
         rows=("table1/coreecho", "table1/echocotr"),

@@ -9,6 +9,7 @@ A command imports what it computes with only when it runs: help and completion n
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -21,6 +22,8 @@ from coreecho.cli import bench, completion, data, demo, notebook, predict, runs,
 from coreecho.cli.parser import Parser, add_quiet
 from coreecho.errors import CoReEchoError
 
+DENIED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR}
+"""What the system refuses for a reason that lies in the user's folders and not in this package."""
 COMMANDS = (data, train, runs, notebook, demo, predict, bench, completion)
 
 
@@ -62,6 +65,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not _unread():
             raise
         return 141
+    except OSError as error:
+        if error.errno not in DENIED or error.filename is None:
+            raise
+        print(
+            f"coreecho {arguments.command}: {error.filename}: {error.strerror}; change its permissions, free space, or "
+            "give another path",
+            file=sys.stderr,
+        )
+        return CoReEchoError.exit_status
     return status
 
 

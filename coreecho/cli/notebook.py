@@ -18,7 +18,12 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "-p", "--parameter", action="append", default=[], metavar="KEY=VALUE", help="a notebook parameter"
     )
-    out = parser.add_argument("--out", type=Path, help="executed notebook (default: build/NAME.ipynb of the project)")
+    out = parser.add_argument(
+        "--out",
+        type=Path,
+        help="executed notebook (default: build/NAME.ipynb of the project); figures and tables go to a folder beside "
+        "it, OUT_figures, unless -p figures_dir=DIR names another",
+    )
     completes(out, "file")
     parser.add_argument(
         "--refresh",
@@ -26,9 +31,9 @@ def add_parser(commands: Commands) -> None:
         help="rewrite the committed NAME.ipynb from NAME.py, with its own defaults, for a commit",
     )
     parser.show_examples(
-        ("coreecho notebook table1", "from the committed records, into build/table1.ipynb"),
+        ("coreecho notebook table1", "from the committed records; written to build/"),
         ("coreecho notebook table1 -p profile=paper -p data_root=DIR --out out.ipynb", "from runs on the data in DIR"),
-        ("coreecho notebook table1 -p 'seeds=[0]'", "one seed only"),
+        ("coreecho notebook table1 -p 'seeds=[0]' --out one.ipynb", "one seed only, its tables in one_figures/"),
     )
     parser.set_defaults(run=_notebook)
 
@@ -45,5 +50,8 @@ def _notebook(arguments: argparse.Namespace) -> int:
         known = notebooks.defaults(name)
         require("parameter", key, known, f"notebook {name} has {', '.join(known)}")
     parameters = notebooks.parse_parameters(name, arguments.parameter)
+    parameters = notebooks.with_folders(name, parameters, arguments.out)
+    if "figures_dir" in parameters:
+        print(f"figures and tables: {parameters['figures_dir']}", flush=True)
     print(notebooks.execute(name, parameters, arguments.out))
     return 0

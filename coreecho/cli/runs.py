@@ -18,6 +18,7 @@ from coreecho.settings import Profile, Run
 
 if TYPE_CHECKING:
     from coreecho.place import Place
+    from coreecho.records import Record
 
 EXAMPLES = {
     "list": (
@@ -113,13 +114,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     from coreecho import ledger
 
     wanted = dict.fromkeys(_chosen(arguments.only).values())
-    missing = [run for run in wanted if ledger.find(run, profile, place) is None]
-    line = with_ancestors(missing, profile)
-    ledger.check_inputs(line, profile, place)
     paths, names = _Paths(profile, place), _names()
+    line = with_ancestors([run for run in wanted if paths.found(run) is None], profile)
+    ledger.check_inputs(line, profile, place)
     rows: list[dict[str, object]] = []
     for run in dict.fromkeys([*line, *wanted]):
-        done = ledger.find(run, profile, place) is not None
+        done = paths.found(run) is not None
         # A finished run needs nothing, so it names no parent that might be trained for its sake.
         above = None if done else parent(run, profile)
         rows.append(
@@ -135,11 +135,23 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 class _Paths:
-    """Where the records of one profile's runs lie; real data are read, each set and fold once, where a key needs it."""
+    """Where the records of one profile's runs lie; each run is looked for once.
+
+    Real data are read, each set and fold once, where a key needs it.
+    """
 
     def __init__(self, profile: Profile, place: Place) -> None:
         self.profile, self.place = profile, place
+        self._found: dict[Run, Record | None] = {}
         self._fingerprints: dict[tuple[str, int | None], str] = {}
+
+    def found(self, run: Run) -> Record | None:
+        """The record of a run, if it has one."""
+        from coreecho import ledger
+
+        if run not in self._found:
+            self._found[run] = ledger.find(run, self.profile, self.place)
+        return self._found[run]
 
     def record(self, run: Run) -> str:
         """The path of the record, relative if the records' folder was given so."""
@@ -155,7 +167,7 @@ class _Paths:
         known = ledger.known_key(run, self.profile)
         if known is not None:
             return known
-        record = ledger.find(run, self.profile, self.place)
+        record = self.found(run)
         if record is not None:
             return record.key
         above = parent(run, self.profile)
@@ -172,9 +184,9 @@ class _Paths:
 
 def _names() -> dict[Run, str]:
     """The first name of every run, and of the one that stands in for Kinetics-400."""
-    from coreecho.experiments import all_runs, find_run
+    from coreecho.experiments import fills, find_run
 
-    return {find_run("pretext"): "pretext"} | {run: name for name, run in reversed(all_runs().items())}
+    return {find_run("pretext"): "pretext"} | {run: names[0] for run, names in fills().items()}
 
 
 def _chosen(only: list[str]) -> dict[str, Run]:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import linregress
 
-from coreecho.clinical import sums
-from coreecho.resampling import Array, Interval, checked, intervals, resampled
+from coreecho import sums
+from coreecho.resampling import Array, Draws, Interval, Metrics, checked, interval_of
 
 METRICS = ("bias", "sd", "lower", "upper", "slope")
 """Bias, standard deviation and both limits of agreement in EF points; slope in points per point."""
@@ -49,10 +49,15 @@ def bootstrap(
         DataError: as `agreement_metrics`.
     """
     y, p = checked(labels, predictions)
+    return interval_of(METRICS, _metrics(y, p), len(y), Draws(resamples, seed, level))
+
+
+def _metrics(y: Array, p: Array) -> Metrics:
+    """Metrics (R, S, 5) of patient counts (R, N)."""
 
     def metrics(counts: Array) -> Array:
         bias, sd = sums.mean(counts, p - y), sums.deviation(counts, p - y)  # (R, S)
         slope, _ = sums.line(counts, (p + y) / 2, p - y)
         return np.stack([bias, sd, bias - REACH * sd, bias + REACH * sd, slope], axis=2)
 
-    return intervals(METRICS, resampled(metrics, None, len(y), resamples, seed), level)
+    return metrics

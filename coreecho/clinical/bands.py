@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coreecho.clinical import sums
+from coreecho import sums
 from coreecho.errors import DataError
-from coreecho.resampling import Array, Difference, Interval, checked, gaps, intervals, resampled
+from coreecho.resampling import Array, Difference, Draws, Interval, checked, gap_of, interval_of
 
 EDGES = (30.0, 40.0, 50.0, 60.0, 70.0)
 """Between bands of EF in percent: among them the usual limits of a reduced EF, 40 and 50."""
@@ -62,7 +62,7 @@ def by_group(
         return np.concatenate([_errors(counts * own, y, p) for own in members], axis=2)  # (R, S, 2 G)
 
     numbered = [f"{metric} {group}" for group in range(len(members)) for metric in METRICS]
-    found = intervals(numbered, resampled(metrics, None, len(y), resamples, seed), level)
+    found = interval_of(numbered, metrics, len(y), Draws(resamples, seed, level))
     return [{metric: found[f"{metric} {group}"] for metric in METRICS} for group in range(len(members))]
 
 
@@ -97,7 +97,7 @@ def difference(
     def metrics(counts: Array) -> Array:
         return np.concatenate([_errors(counts * own, y, p) for own in (first, second)], axis=1)  # (R, 2 S, 2)
 
-    return gaps(METRICS, resampled(metrics, None, len(y), resamples, seed), len(p), level)
+    return gap_of(METRICS, metrics, len(y), len(p), Draws(resamples, seed, level))
 
 
 def _errors(counts: Array, y: Array, p: Array) -> Array:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.linear_model import LinearRegression
 
-from coreecho.clinical import sums
+from coreecho import sums
 from coreecho.clinical.bands import EDGES, inside
-from coreecho.resampling import Array, Interval, checked, intervals, resampled
+from coreecho.resampling import Array, Draws, Interval, Metrics, checked, interval_of
 
 METRICS = ("slope", "intercept", "at50")
 """Slope in points per point; intercept, and the mean listed EF where 50 is predicted, in EF points."""
@@ -48,13 +48,7 @@ def bootstrap(
         DataError: as `calibration_metrics`.
     """
     y, p = checked(labels, predictions)
-    listed = np.broadcast_to(y, p.shape)
-
-    def metrics(counts: Array) -> Array:
-        slope, intercept = sums.line(counts, p, listed)
-        return np.stack([slope, intercept, intercept + 50 * slope], axis=2)
-
-    return intervals(METRICS, resampled(metrics, None, len(y), resamples, seed), level)
+    return interval_of(METRICS, _metrics(y, p), len(y), Draws(resamples, seed, level))
 
 
 def by_prediction(
@@ -84,13 +78,29 @@ def by_prediction(
     """
     y, p = checked(labels, predictions)
     masks = inside(p, edges)  # (B, S, N)
+    parts = ("listed", "predicted", "gap")
+    names = [f"{part} {band}" for part in parts for band in range(len(masks))]
+    found = interval_of(names, _band_means(y, p, masks), len(y), Draws(resamples, seed, level))
+    return [{part: found[f"{part} {band}"] for part in parts} for band in range(len(masks))]
+
+
+def _metrics(y: Array, p: Array) -> Metrics:
+    """Metrics (R, S, 3) of patient counts (R, N)."""
+    listed = np.broadcast_to(y, p.shape)
+
+    def metrics(counts: Array) -> Array:
+        slope, intercept = sums.line(counts, p, listed)
+        return np.stack([slope, intercept, intercept + 50 * slope], axis=2)
+
+    return metrics
+
+
+def _band_means(y: Array, p: Array, masks: Array) -> Metrics:
+    """Mean listed and predicted EF and their gap (R, S, 3 B) in the bands of ``masks`` (B, S, N)."""
 
     def metrics(counts: Array) -> Array:
         n = counts @ masks.transpose(0, 2, 1)  # (B, R, S)
         means = [sums.ratio(counts @ (masks * values).transpose(0, 2, 1), n) for values in (y, p)]
         return np.concatenate([*means, means[0] - means[1]]).transpose(1, 2, 0)  # (R, S, 3 B)
 
-    drawn = resampled(metrics, None, len(y), resamples, seed)
-    names = [str(number) for number in range(len(masks))]
-    listed, predicted, gap = (intervals(names, part, level) for part in np.split(drawn, 3, axis=2))
-    return [{"listed": listed[name], "predicted": predicted[name], "gap": gap[name]} for name in names]
+    return metrics

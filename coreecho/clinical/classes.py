@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, cohen_kappa_score, confusion_matrix
 
-from coreecho.clinical import sums
-from coreecho.resampling import Array, Interval, checked, intervals, resampled
+from coreecho import sums
+from coreecho.resampling import Array, Draws, Interval, Metrics, checked, interval_of
 
 NAMES = ("reduced (up to 40 %)", "mildly reduced (41 to 49 %)", "preserved (50 % and over)")
 METRICS = ("accuracy", "kappa")
@@ -67,6 +67,11 @@ def bootstrap(
         DataError: as `matrices`.
     """
     y, p = checked(labels, predictions)
+    return interval_of(METRICS, _metrics(y, p), len(y), Draws(resamples, seed, level))
+
+
+def _metrics(y: Array, p: Array) -> Metrics:
+    """Metrics (R, S, 2) of patient counts (R, N)."""
     listed, told = np.eye(3)[classes(y)], np.eye(3)[classes(p)]  # (N, 3), (S, N, 3)
     away = np.abs(np.subtract.outer(np.arange(3), np.arange(3)))  # classes apart
 
@@ -80,4 +85,4 @@ def bootstrap(
             values.append(np.stack([np.trace(cells, axis1=1, axis2=2) / n[:, 0], 1 - missed], axis=1))
         return np.stack(values, axis=1)  # (R, S, 2)
 
-    return intervals(METRICS, resampled(metrics, None, len(y), resamples, seed), level)
+    return metrics

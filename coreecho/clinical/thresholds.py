@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from coreecho.clinical import sums
-from coreecho.resampling import Array, Interval, checked, intervals, resampled
+from coreecho import sums
+from coreecho.resampling import Array, Draws, Interval, Metrics, checked, interval_of
 
 CUTS = (40.0, 50.0)
 """EF in percent below which it counts as reduced."""
@@ -83,16 +83,7 @@ def bootstrap(
         DataError: as `counts`.
     """
     y, p = checked(labels, predictions)
-    below, told = (y < cut).astype(np.float64), (p < cut).astype(np.float64)  # (N,), (S, N)
-
-    def metrics(times: Array) -> Array:
-        tp, fp = times @ (told * below).T, times @ (told * (1 - below)).T  # (R, S)
-        fn, tn = times @ ((1 - told) * below).T, times @ ((1 - told) * (1 - below)).T
-        areas = np.stack([_area(times, below, own) for own in p], axis=1)
-        shares = [sums.ratio(right, right + wrong) for right, wrong in ((tp, fn), (tn, fp), (tp, fp), (tn, fn))]
-        return np.stack([areas, *shares], axis=2)
-
-    found = intervals(METRICS, resampled(metrics, None, len(y), resamples, seed), level)
+    found = interval_of(METRICS, _metrics(y, p, cut), len(y), Draws(resamples, seed, level))
     least = counts(y, p, cut).min(axis=0)  # the seed with the fewest decides, which is the cautious side
     tp, fp, fn, tn = (int(each) for each in least)
     sizes = {"sens": tp + fn, "spec": tn + fp, "ppv": tp + fp, "npv": tn + fn}
@@ -117,6 +108,20 @@ def curve(labels: ArrayLike, predictions: ArrayLike, cut: float) -> Array:
         curves.append(np.interp(GRID, alarms, hits))
     mean: Array = np.mean(curves, axis=0)
     return mean
+
+
+def _metrics(y: Array, p: Array, cut: float) -> Metrics:
+    """Metrics (R, S, 5) of patient counts (R, N)."""
+    below, told = (y < cut).astype(np.float64), (p < cut).astype(np.float64)  # (N,), (S, N)
+
+    def metrics(times: Array) -> Array:
+        tp, fp = times @ (told * below).T, times @ (told * (1 - below)).T  # (R, S)
+        fn, tn = times @ ((1 - told) * below).T, times @ ((1 - told) * (1 - below)).T
+        areas = np.stack([_area(times, below, own) for own in p], axis=1)
+        shares = [sums.ratio(right, right + wrong) for right, wrong in ((tp, fn), (tn, fp), (tp, fp), (tn, fn))]
+        return np.stack([areas, *shares], axis=2)
+
+    return metrics
 
 
 def _area(times: Array, below: Array, predictions: Array) -> Array:

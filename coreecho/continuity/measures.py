@@ -141,12 +141,6 @@ def knn_predictions(embeddings: ArrayLike, labels: ArrayLike, neighbours: int = 
     return np.asarray(predicted, dtype=np.float64)
 
 
-def knn_error(embeddings: ArrayLike, labels: ArrayLike, neighbours: int = 5) -> Array:
-    """Absolute errors of `knn_predictions` in EF points, (N,)."""
-    errors: Array = np.abs(knn_predictions(embeddings, labels, neighbours) - np.asarray(labels, dtype=np.float64))
-    return errors
-
-
 def probe_predictions(embeddings: ArrayLike, labels: ArrayLike, *, folds: int = 10, seed: int = 0) -> Array:
     """Each video's EF from a linear map that was fitted on the other folds.
 

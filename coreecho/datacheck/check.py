@@ -9,13 +9,13 @@ from coreecho.datacheck.report import Options, Report
 from coreecho.datacheck.sets import check_camus, check_echonet, check_hmcqu
 from coreecho.datasets.camus import holds_patients
 from coreecho.datasets.echonet import LIST_FILE
-from coreecho.datasets.folders import Entries, entries, find_below
+from coreecho.datasets.folders import Entries, contents, entries, find_below
 from coreecho.datasets.hmcqu import holds_workbook
 from coreecho.errors import DataError, VideoError
 from coreecho.video.read import kind_of
 
 
-def check_folder(folder: Path, options: Options | None = None) -> list[Report]:
+def check_folder(folder: str | Path, options: Options | None = None) -> list[Report]:
     """Recognises and checks every data set at or below a folder; without any, the echo files that lie in it.
 
     Args:
@@ -28,7 +28,7 @@ def check_folder(folder: Path, options: Options | None = None) -> list[Report]:
     Raises:
         DataError: no such folder, or it holds nothing that is known here.
     """
-    options = options or Options()
+    folder, options = Path(folder), options or Options()
     reports: list[Report] = []
     for place in find_below(folder, _is_data_set):
         folders, files = entries(place)
@@ -58,9 +58,9 @@ def _loose_files(folder: Path, options: Options) -> Report:
     """Echo files without a list: good for prediction; everything else in the folder is named."""
     folders, files = entries(folder)
     report = Report(name="echo files", release="no list of labels", root=folder)
-    clips, skipped = [], [f"{path.name}/" for path in folders.values()]
-    skipped += [path.name for path in folder.iterdir() if path.name.startswith(".")]
-    for path in files.values():
+    clips, skipped = [], [f"{path.name}/" for path in folders.paths]
+    skipped += [path.name for path in contents(folder) if path.name.startswith(".")]
+    for path in files.paths:
         try:
             kind_of(path)
             clips.append(path)

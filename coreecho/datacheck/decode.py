@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from coreecho.datacheck.report import SHOWN, Report
 from coreecho.datasets import Study

@@ -67,6 +67,8 @@ def _list_against_files(report: Report, found: EchonetFolder, options: Options) 
     if odd:
         report.remarks.append(f"frame size by the list other than {usual}: {', '.join(odd[:10])} ({len(odd)} in all)")
     _note(report.faults, "listed but no file", set(found.missing) - without)
+    unclear = (f"{name}: {told}" for name, told in found.unclear.items() if name not in without)
+    _note(report.faults, "listed video with several files", unclear)
     bad = [f"{row.id}: {row.problem}" for row in found.rows if row.problem and row.id not in without]
     _note(report.faults, f"label of {LIST_FILE}", bad)
 
@@ -133,7 +135,7 @@ def _is_phantom(report: Report, root: Path, layout: str) -> bool:
 def check_hmcqu(root: Path, options: Options) -> list[Report]:
     """HMC-QU, one report for each view that has a workbook."""
     files = entries(root)[1]
-    return [_check_view(root, view) for view in VIEWS if any(book in files for book in BOOKS[view])]
+    return [_check_view(root, view) for view in VIEWS if any(book.lower() in files for book in BOOKS[view])]
 
 
 def _check_view(root: Path, view: View) -> Report:

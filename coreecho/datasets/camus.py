@@ -7,25 +7,23 @@ first, the study is marked for turning round. Nothing is decoded here.
 
 from __future__ import annotations
 
-import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from coreecho.datasets.camus_folds import Folds, contiguous_folds, listed_folds, single_split
+from coreecho.datasets.camus_info import NO_EF, QUALITIES, end_frames, number, problem_of, read_info
 from coreecho.datasets.folders import Entries, entries, find_below
 from coreecho.datasets.study import SPLITS, Dataset, Study, refusal
 from coreecho.errors import DataError
 
-QUALITIES = ("Good", "Medium", "Poor")
 FoldRule = Literal["official", "contiguous", "single"]
 """The ten published lists; ten blocks of the sorted names (the released code); the one split shipped with NIfTI."""
-NO_EF = "no EF"
-"""Why the older release's ``testing/`` patients cannot be used: their EF was never published."""
-_SEQUENCES = ("_4ch_half_sequence.nii.gz", "_4ch_half_sequence.nii", "_4ch_half_sequence.mhd", "_4ch_sequence.mhd")
+_SEQUENCES = ("_4CH_half_sequence.nii.gz", "_4CH_half_sequence.nii", "_4CH_half_sequence.mhd", "_4CH_sequence.mhd")
+_MASKS = tuple(end.replace("sequence", "sequence_gt") for end in _SEQUENCES)
 _PATIENT = re.compile(r"patient\d+")
-_CFG_BYTES = 65536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +55,12 @@ class CamusFolder:
 
 
 def read_camus(
-    root: Path, *, fold: int, folds: FoldRule = "official", lists: Path | None = None, skip_bad: bool = False
+    root: str | Path,
+    *,
+    fold: int,
+    folds: FoldRule = "official",
+    lists: str | Path | None = None,
+    skip_bad: bool = False,
 ) -> Dataset:
     """Reads the four-chamber studies of a CAMUS folder, with the splits of one fold.
 
@@ -76,9 +79,10 @@ def read_camus(
     Raises:
         DataError: not a CAMUS folder, an unusable patient, or lists that are not what folds must be.
     """
+    root = Path(root)
     found = scan_camus(root)
     names = [patient.id for patient in found.patients]
-    parts = camus_folds(found, root, folds, lists)
+    parts = camus_folds(found, root, folds, Path(lists) if lists else None)
     if not 0 <= fold < len(parts):
         raise DataError(f"{found.root}: there is no fold {fold}; folds are numbered 0 to {len(parts) - 1}")
     listed = set().union(*parts[fold].values())
@@ -135,13 +139,13 @@ def holds_patients(folders: Entries, files: Entries) -> bool:
     return any(_PATIENT.fullmatch(name) for name in folders)
 
 
-def scan_camus(root: Path) -> CamusFolder:
+def scan_camus(root: str | Path) -> CamusFolder:
     """Reads every patient's ``Info_4CH.cfg`` below ``root`` and looks for the sequence that belongs to it.
 
     Raises:
         DataError: no patients below ``root``, or several data sets.
     """
-    groups = find_below(root, holds_patients)
+    groups = find_below(Path(root), holds_patients)
     if not groups:
         raise DataError(
             f"{root}: holds no folder patient0001, patient0002, ... (four levels deep); give CAMUS's folder"
@@ -150,9 +154,10 @@ def scan_camus(root: Path) -> CamusFolder:
     if len(groups) > 1 and (named != groups or len({group.parent for group in groups}) > 1):
         raise DataError(f"{root}: several data sets below it ({', '.join(map(str, groups[:3]))}); name one")
     patients = [
-        _patient(folder, f"{group.name.lower()}/{name}" if named else name)
+        _patient(folders, name, f"{group.name.lower()}/{name}" if named else name)
         for group in groups
-        for name, folder in entries(group)[0].items()
+        for folders in entries(group)[:1]
+        for name in folders
         if _PATIENT.fullmatch(name)
     ]
     older = any(patient.path is not None and patient.path.suffix.lower() == ".mhd" for patient in patients)
@@ -165,25 +170,29 @@ def scan_camus(root: Path) -> CamusFolder:
     )
 
 
-def _patient(folder: Path, name: str) -> Patient:
-    files = entries(folder)[1]
-    stem = folder.name.lower()
-    path = next((files[stem + end] for end in _SEQUENCES if stem + end in files), None)
-    mask = next((files[stem + end] for end in _mask_names() if stem + end in files), None)
-    if "info_4ch.cfg" not in files:
+def _patient(folders: Entries, stem: str, name: str) -> Patient:
+    """The patient whose folder is called ``stem``, under the name that stands in the lists."""
+    try:
+        folder = folders.one(stem)
+        assert folder is not None
+        files = entries(folder)[1]
+        path, mask = _first(files, folder.name, _SEQUENCES), _first(files, folder.name, _MASKS)
+        first, second = files.one("Info_4CH.cfg"), files.one("Info_2CH.cfg")
+        info, other = ({} if file is None else read_info(file) for file in (first, second))
+    except DataError as error:
+        return Patient(id=name, problem=str(error))
+    if first is None:
         return Patient(id=name, path=path, problem="Info_4CH.cfg is missing")
-    info = read_info(files["info_4ch.cfg"])
-    other = read_info(files["info_2ch.cfg"]) if "info_2ch.cfg" in files else {}
-    ef, frames = _number(info.get("ef", info.get("lvef", ""))), _end_frames(info)
+    ef, frames = number(info.get("ef", info.get("lvef", ""))), end_frames(info)
     patient = Patient(
         id=name,
-        problem=_problem(info, other, path),
+        problem=problem_of(info, other, path),
         path=path,
         mask=mask,
         ef=ef,
         quality=info.get("imagequality", "").capitalize(),
         other_quality=other.get("imagequality", "").capitalize(),
-        fps=_number(info.get("framerate", "")),
+        fps=number(info.get("framerate", "")),
     )
     if frames is None:
         return patient
@@ -192,52 +201,12 @@ def _patient(folder: Path, name: str) -> Patient:
     return Patient(**{**vars(patient), "frames": ends, "reverse": es < ed})
 
 
-def _mask_names() -> list[str]:
-    return [end.replace("sequence", "sequence_gt") for end in _SEQUENCES]
+def _first(files: Entries, stem: str, ends: Sequence[str]) -> Path | None:
+    """The first of a patient's files with one of these ends to its name."""
+    return next(filter(None, (files.one(stem + end) for end in ends)), None)
 
 
-def read_info(path: Path) -> dict[str, str]:
-    """The ``Key: value`` lines of a patient's file by lower-case key; any line ends, blank lines and order."""
-    with path.open("rb") as file:
-        text = file.read(_CFG_BYTES).decode("utf-8-sig", errors="replace")
-    pairs = (line.partition(":") for line in text.splitlines())
-    return {key.strip().lower(): value.strip() for key, colon, value in pairs if colon}
-
-
-def _problem(info: dict[str, str], other: dict[str, str], path: Path | None) -> str:
-    """Why a patient cannot be used, in words, or nothing."""
-    key = "ef" if "ef" in info else "lvef"
-    if key not in info:
-        return NO_EF
-    ef = _number(info[key])
-    if ef is None:
-        return f"EF is {info[key]!r}, not a number"
-    if not 0 <= ef <= 100 or 0 < ef < 1:
-        return f"EF {ef:g} cannot be an ejection fraction in percent"
-    if key in other and _number(other[key]) != ef:
-        return f"EF is {info[key]} in Info_4CH.cfg and {other[key]} in Info_2CH.cfg"
-    if path is None:
-        return "the four-chamber sequence is missing"
-    if _end_frames(info) is None:
-        found = ", ".join(f"{name} {info.get(name.lower(), 'missing')}" for name in ("ED", "ES", "NbFrame"))
-        return f"{found}: not two frames of one sequence"
-    quality = info.get("imagequality", "")
-    return "" if quality.capitalize() in QUALITIES else f"ImageQuality is {quality!r}, not Good, Medium or Poor"
-
-
-def _end_frames(info: dict[str, str]) -> tuple[int, int] | None:
-    """End-diastolic and end-systolic frame, counted from 1 as in the file."""
-    texts = [info.get(key, "") for key in ("ed", "es")]
-    if not all(text.isdecimal() and len(text) < 7 for text in texts):
-        return None
-    ed, es = map(int, texts)
-    count = _number(info.get("nbframe", "")) or math.inf
-    return (ed, es) if ed != es and min(ed, es) >= 1 and max(ed, es) <= count else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
+__all__ = [
+    "NO_EF", "QUALITIES", "CamusFolder", "FoldRule", "Patient", "camus_folds", "holds_patients", "read_camus",
+    "scan_camus",
+]  # fmt: skip

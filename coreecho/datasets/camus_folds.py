@@ -7,12 +7,12 @@ release ships one more split of its own as ``database_split/subgroup_training.tx
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from coreecho.datasets.folders import entries, files_below
+from coreecho.datasets.folders import entries
 from coreecho.datasets.study import SPLITS, Split
 from coreecho.errors import DataError
 
@@ -84,14 +84,25 @@ def _find(places: Sequence[Path], numbered: bool) -> _Found:
         if not place.is_dir():
             raise DataError(f"{place}: no such folder; give the one with the fold lists")
         folders = [place, *(path for name, path in entries(place)[0].items() if name in _LIST_FOLDERS)]
-        paths = [path for folder in folders for path in files_below(folder, ".txt", depth=0)]
-        matched = [(match, path) for path in paths if (match := _LIST.fullmatch(path.name.lower()))]
-        found: _Found = {
-            (int(match[1] or 0), _PARTS[match[2]]): path for match, path in matched if bool(match[1]) == numbered
-        }
+        found = {part: path for folder in folders for part, path in _lists(folder, numbered)}
         if found:
             return found
     return {}
+
+
+def _lists(folder: Path, numbered: bool) -> Iterator[tuple[tuple[int, Split], Path]]:
+    """The lists in one folder, with the number of the fold and its split."""
+    files = entries(folder)[1]
+    for name in files:
+        match = _LIST.fullmatch(name)
+        if match is None or bool(match[1]) != numbered:
+            continue
+        try:
+            path = files.one(name.replace("subgroup", "subGroup") if numbered else name)
+        except DataError as error:
+            raise DataError(f"{folder}: {error}") from None
+        assert path is not None
+        yield (int(match[1] or 0), _PARTS[match[2]]), path
 
 
 def _read_fold(found: _Found, number: int, names: Sequence[str]) -> dict[Split, frozenset[str]]:
@@ -114,8 +125,12 @@ def _read_fold(found: _Found, number: int, names: Sequence[str]) -> dict[Split, 
 
 
 def _read_list(path: Path) -> frozenset[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); copy the list again") from None
     names = []
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         match = re.fullmatch(r"patient0*(\d{1,6})", line.strip().lower())
         if match:
             names.append(f"patient{int(match[1]):04d}")

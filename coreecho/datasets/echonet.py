@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from coreecho.datasets.folders import contents, pick, several
 from coreecho.datasets.lists import read_list, stems
 from coreecho.datasets.pediatric import FoldRule, assign_folds
 from coreecho.datasets.study import SPLITS, Dataset, Split, Study, refusal
@@ -26,7 +27,7 @@ _VOLUME_TOLERANCE = 0.05
 
 
 def read_echonet(
-    root: Path,
+    root: str | Path,
     *,
     skip_bad: bool = False,
     untraced: Literal["drop", "keep"] = "drop",
@@ -62,15 +63,18 @@ def select(found: EchonetFolder, *, skip_bad: bool = False, untraced: Literal["d
     without = set(found.untraced) if untraced == "drop" else set()
     missing = set(found.missing) - without
     bad = {row.id: row.problem for row in found.rows if row.problem and row.id not in without}
-    if (missing or bad) and not skip_bad:
-        raise refusal(found.root / LIST_FILE, bad | dict.fromkeys(sorted(missing - bad.keys()), "no such video"))
-    left_out = without | missing | bad.keys()
+    unclear = {name: told for name, told in found.unclear.items() if name not in without}
+    if (missing or bad or unclear) and not skip_bad:
+        absent = dict.fromkeys(sorted(missing - bad.keys()), "no such video")
+        raise refusal(found.root / LIST_FILE, bad | absent | unclear)
+    left_out = without | missing | bad.keys() | unclear.keys()
     studies = tuple(
         Study(id=row.id, path=found.files[row.id.lower()], label=row.ef, split=row.split)
         for row in found.rows
         if row.id not in left_out
     )
     dropped = {"untraced": sorted(without), "missing": sorted(missing), "bad label": sorted(bad)}
+    dropped["several files"] = sorted(unclear)
     return Dataset(
         name="echonet",
         root=found.root,
@@ -87,7 +91,9 @@ class EchonetFolder:
     root: Path
     rows: tuple[Row, ...]
     files: Mapping[str, Path]
-    """Lower-case stem -> video, listed or not."""
+    """Lower-case stem -> video, listed or not; of several that differ in case only, the one that the list names."""
+    unclear: Mapping[str, str]
+    """Listed videos with several files of which none can be chosen, and which those are."""
     traced: Mapping[str, int] | None
     """Lower-case stem -> number of traced frames; none without a file of tracings."""
 
@@ -103,16 +109,28 @@ class EchonetFolder:
         return [row.id for row in self.rows if row.id.lower() not in self.files]
 
 
-def scan_echonet(root: Path, folds: FoldRule | None = None) -> EchonetFolder:
+def scan_echonet(root: str | Path, folds: FoldRule | None = None) -> EchonetFolder:
     """The lists and files of the folder at or below ``root``.
 
     Raises:
         DataError: as `read_echonet`, but for rows that cannot be used.
     """
-    root = find_root(root)
+    root = find_root(Path(root))
     rows = _read_list(root, folds)
-    files = {path.stem.lower(): path for path in _video_folder(root).iterdir() if path.suffix.lower() == ".avi"}
-    return EchonetFolder(root, tuple(rows), files, _traced_frames(root) if (root / TRACING_FILE).is_file() else None)
+    alike: dict[str, list[Path]] = {}
+    for path in _videos(root):
+        alike.setdefault(path.stem.lower(), []).append(path)
+    files = {stem: paths[-1] for stem, paths in alike.items()}
+    unclear = {}
+    for row in rows:
+        stem = row.id.lower()
+        chosen = pick(alike.get(stem, []), row.file)
+        if chosen is not None:
+            files[stem] = chosen
+        elif stem in alike:
+            unclear[row.id] = several(alike[stem])
+    traced = _traced_frames(root) if (root / TRACING_FILE).is_file() else None
+    return EchonetFolder(root, tuple(rows), files, unclear, traced)
 
 
 def find_root(folder: Path) -> Path:
@@ -132,18 +150,20 @@ def find_root(folder: Path) -> Path:
     raise DataError(f"{folder}: holds no {LIST_FILE} (looked three levels deep); give EchoNet-Dynamic's folder")
 
 
-def _video_folder(root: Path) -> Path:
-    """``Videos/``, or the root itself where the videos lie beside the lists."""
+def _videos(root: Path) -> list[Path]:
+    """The videos in ``Videos/``, or in the root itself where they lie beside the lists."""
     for folder in (root / VIDEO_FOLDER, root):
-        if folder.is_dir() and any(path.suffix.lower() == ".avi" for path in folder.iterdir()):
-            return folder
+        found = [path for path in contents(folder) if path.suffix.lower() == ".avi"] if folder.is_dir() else []
+        if found:
+            return found
     raise DataError(f"{root}: no .avi file in {VIDEO_FOLDER}/ or beside {LIST_FILE}; unpack the videos there")
 
 
 class Row(NamedTuple):
-    """A row of the list; ``problem`` says what is wrong with its label, or nothing."""
+    """A row of the list: ``file`` as it stands there; ``problem`` says what is wrong with its label, or nothing."""
 
     id: str
+    file: str
     ef: float
     split: Split
     problem: str
@@ -175,7 +195,7 @@ def _parsed(row: dict[str, str]) -> Row:
     split = next(split for split in SPLITS if split == row["split"])
     sides = _number(row.get("FrameWidth", "")), _number(row.get("FrameHeight", ""))
     size = "" if sides[0] is None or sides[1] is None else f"{sides[0]:g}x{sides[1]:g}"
-    return Row(row["id"], float("nan") if ef is None else ef, split, _label_problem(row), size)
+    return Row(row["id"], row["FileName"].strip(), float("nan") if ef is None else ef, split, _label_problem(row), size)
 
 
 def _row(table: pd.DataFrame, mask: pd.Series[bool]) -> int:

@@ -8,7 +8,6 @@ No fold list was published, so folds are made here by the one rule that fits all
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,8 @@ from coreecho.files import replace_file
 View = Literal["A4C", "A2C"]
 VIEWS: tuple[View, ...] = ("A4C", "A2C")
 FOLDS = 5
-BOOKS: Mapping[View, tuple[str, ...]] = {"A4C": ("a4c.xlsx", "hmc_qu.xlsx", "hmc-qu.xlsx"), "A2C": ("a2c.xlsx",)}
-"""Lower-case names of the workbooks; the older release has only the second one."""
+BOOKS: Mapping[View, tuple[str, ...]] = {"A4C": ("A4C.xlsx", "HMC_QU.xlsx", "HMC-QU.xlsx"), "A2C": ("A2C.xlsx",)}
+"""Names of the workbooks; the older release has only the second one."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ class HmcquFolder:
 
 
 def read_hmcqu(
-    root: Path,
+    root: str | Path,
     *,
     view: View = "A4C",
     fold: int,
     fold_seed: int = 0,
     masked_only: bool = True,
     skip_bad: bool = False,
-    folds_file: Path | None = None,
+    folds_file: str | Path | None = None,
 ) -> Dataset:
     """Reads one view of an HMC-QU folder, with the splits of one of its five folds (no validation set).
 
@@ -82,33 +81,46 @@ def read_hmcqu(
         raise refusal(found.book, found.problems)
     if not 0 <= fold < FOLDS:
         raise DataError(f"{found.root}: there is no fold {fold}; folds are numbered 0 to {FOLDS - 1}")
-    unmasked = [row.name for row in found.rows if masked_only and row.masked is False]
-    left_out = {*found.problems, *unmasked}
-    rows = {row.name: row for row in found.rows if row.name not in left_out}
-    labels = {name: row.infarct for name, row in rows.items()}
-    folds = stratified_folds(labels, fold_seed) if folds_file is None else _stored(folds_file, view, labels, fold_seed)
-    tested = {name: number for number, names in enumerate(folds) for name in names}
-    studies = tuple(
-        Study(
-            id=name,
-            path=found.videos[name_key(name)],
-            label=float(row.infarct),
-            split="test" if tested[name] == fold else "train",
-            fold=tested[name],
-            frames=row.frames,
-            mask=found.masks.get(name_key(name)) if row.masked else None,
-        )
-        for name, row in rows.items()
-    )
-    dropped = {"no mask": tuple(unmasked), "unusable": tuple(found.problems)}
+    dropped = _left_out(found, masked_only)
+    left_out = {name for names in dropped.values() for name in names}
+    rows = [row for row in found.rows if row.name not in left_out]
+    drawn = Path(folds_file) if folds_file else None
+    tested = _tested({row.name: row.infarct for row in rows}, view, fold_seed, drawn)
     return Dataset(
         name="hmcqu",
         root=found.root,
-        studies=studies,
-        dropped={reason: names for reason, names in dropped.items() if names},
+        studies=tuple(_study(found, row, tested[row.name], fold) for row in rows),
+        dropped=dropped,
         task="mi",
         rule=f"view={view}, masked_only={masked_only}",
     )
+
+
+def _left_out(found: HmcquFolder, masked_only: bool) -> dict[str, tuple[str, ...]]:
+    """Names of the echos that are not used, by reason."""
+    unmasked = tuple(row.name for row in found.rows if masked_only and row.masked is False)
+    dropped = {"no mask": unmasked, "unusable": tuple(found.problems)}
+    return {reason: names for reason, names in dropped.items() if names}
+
+
+def _study(found: HmcquFolder, row: Row, tested: int, fold: int) -> Study:
+    """One echo as fold ``fold`` uses it; ``tested`` is the fold that tests on it."""
+    key = name_key(row.name)
+    return Study(
+        id=row.name,
+        path=found.videos[key],
+        label=float(row.infarct),
+        split="test" if tested == fold else "train",
+        fold=tested,
+        frames=row.frames,
+        mask=found.masks.get(key) if row.masked else None,
+    )
+
+
+def _tested(labels: Mapping[str, bool], view: View, seed: int, file: Path | None) -> dict[str, int]:
+    """The number of the fold that tests on each echo; the folds are drawn, or those of a file."""
+    folds = stratified_folds(labels, seed) if file is None else _stored(file, view, labels, seed)
+    return {name: number for number, names in enumerate(folds) for name in names}
 
 
 def stratified_folds(labels: Mapping[str, bool], seed: int, count: int = FOLDS) -> list[list[str]]:
@@ -138,6 +150,8 @@ def _stored(path: Path, view: View, labels: Mapping[str, bool], seed: int) -> li
         good = len(folds) == FOLDS and sorted(names) == sorted(labels)
     except (ValueError, KeyError, TypeError, RecursionError):
         good = False
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); change its permissions or remove it") from None
     if not good:
         raise DataError(
             f"{path}: not five folds in which each of the {len(labels)} echos is named once; remove it to remake it"
@@ -147,20 +161,23 @@ def _stored(path: Path, view: View, labels: Mapping[str, bool], seed: int) -> li
 
 def holds_workbook(folders: Entries, files: Entries) -> bool:
     """Whether a folder holds one of HMC-QU's workbooks."""
-    return any(book in files for books in BOOKS.values() for book in books)
+    return any(book.lower() in files for books in BOOKS.values() for book in books)
 
 
-def scan_hmcqu(root: Path, view: View = "A4C") -> HmcquFolder:
+def scan_hmcqu(root: str | Path, view: View = "A4C") -> HmcquFolder:
     """Reads the workbook of a view below ``root`` and finds the videos and masks it speaks of.
 
     Raises:
         DataError: no workbook of that view, several data sets, an echo named twice or with two files.
     """
-    roots = find_below(root, holds_workbook)
+    roots = find_below(Path(root), holds_workbook)
     if len(roots) > 1:
         raise DataError(f"{root}: several data sets below it ({', '.join(map(str, roots[:3]))}); name one")
-    files = entries(roots[0])[1] if roots else {}
-    book = next((files[name] for name in BOOKS[view] if name in files), None)
+    files = entries(roots[0])[1] if roots else Entries()
+    try:
+        book = next(filter(None, (files.one(name) for name in BOOKS[view])), None)
+    except DataError as error:
+        raise DataError(f"{roots[0]}: {error}") from None
     if book is None:
         raise DataError(f"{root}: holds no {view}.xlsx (looked four levels deep); give HMC-QU's folder")
     rows = tuple(read_sheet(book))
@@ -170,18 +187,15 @@ def scan_hmcqu(root: Path, view: View = "A4C") -> HmcquFolder:
         raise DataError(f"{book}: {repeated[0]:.80} is listed twice; each echo must have one row")
     videos = files_below(book.parent, ".avi")
     ours = [path for path in videos if path.parent.name.upper() == view]
-    masks = {
-        name_key(match[1]): path
-        for path in files_below(book.parent, ".mat")
-        if (match := re.fullmatch(r"(?i)mask_(.+)\.mat", path.name))
-    }
-    return HmcquFolder(book.parent, book, rows, _by_key(ours or videos), masks)
+    masks = [path for path in files_below(book.parent, ".mat") if path.name.lower().startswith("mask_")]
+    return HmcquFolder(book.parent, book, rows, _by_key(ours or videos), _by_key(masks, before="mask_"))
 
 
-def _by_key(paths: Sequence[Path]) -> dict[str, Path]:
+def _by_key(paths: Sequence[Path], before: str = "") -> dict[str, Path]:
+    """Files by `name_key` of their name, without its suffix and without what stands ``before`` the echo's name."""
     found: dict[str, Path] = {}
     for path in paths:
-        key = name_key(path.stem)
+        key = name_key(path.stem[len(before) :])
         if key in found:
             raise DataError(f"{path.parent}: {path.name} is there twice, also as {found[key]}; remove one of them")
         found[key] = path

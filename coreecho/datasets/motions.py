@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from coreecho.datasets.folders import Entries, files_below, find_below
+from coreecho.datasets.folders import Entries, files_below, find_below, pick, several
 from coreecho.datasets.lists import read_list, stems
 from coreecho.datasets.study import SPLITS, Dataset, Study, refusal
 from coreecho.errors import DataError
@@ -19,7 +19,7 @@ LIST_FILE = "motions.csv"
 COLUMNS = ("FileName", "Motion", "Split")
 
 
-def read_motions(root: Path) -> Dataset:
+def read_motions(root: str | Path) -> Dataset:
     """Reads the list of a folder of moving shapes; no video is opened.
 
     Args:
@@ -38,13 +38,19 @@ def read_motions(root: Path) -> Dataset:
         raise DataError(f"{root}: holds no {LIST_FILE} (looked four levels deep); give the moving shapes' folder")
     path = roots[0] / LIST_FILE
     table = _read_list(path)
-    files = {file.stem.lower(): file for file in files_below(roots[0], ".avi", depth=1)}
-    missing = [name for name in table["id"] if name.lower() not in files]
-    if missing:
-        raise refusal(path, dict.fromkeys(missing, "no such video"))
+    alike: dict[str, list[Path]] = {}
+    for file in files_below(roots[0], ".avi", depth=1):
+        alike.setdefault(file.stem.lower(), []).append(file)
+    given = zip(table["id"], table["FileName"].str.strip(), strict=True)
+    files = {name: pick(alike.get(name.lower(), []), file) for name, file in given}
+    without = [name for name, file in files.items() if file is None]
+    if without:
+        told = {name: several(alike[name.lower()]) if name.lower() in alike else "no such video" for name in without}
+        raise refusal(path, told)
     studies = tuple(
-        Study(id=name, path=files[name.lower()], label=float(MOTIONS.index(motion)), split=split)
-        for name, motion, given in zip(table["id"], table["Motion"], table["Split"], strict=True)
+        Study(id=name, path=file, label=float(MOTIONS.index(motion)), split=split)
+        for (name, file), motion, given in zip(files.items(), table["Motion"], table["Split"], strict=True)
+        if file is not None
         for split in SPLITS
         if split == given
     )

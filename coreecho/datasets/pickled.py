@@ -82,6 +82,8 @@ def parse_pickle(path: Path) -> Any:
                 return _Decoder().plain(machine.take(1)[0])
             _step(machine, opcode.name, argument)
         raise _RefusedError("ends in the middle of a value")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); copy it again") from None
     except _RefusedError as error:
         raise DataError(f"{path}: this pickle {error}; it is not a list of numbers and was not loaded") from None
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):

@@ -152,10 +152,13 @@ def _seeds(axes: Axes, own: Sequence[Curve], drawn: Look) -> None:
 
 
 def _chance(axes: Axes, own: Sequence[Record], loss: Curve) -> None:
-    """The level of a Rank-N-Contrast loss whose embeddings say nothing."""
-    if loss.name != "rnc" or axes.texts:
+    """The level of a Rank-N-Contrast loss whose embeddings say nothing, drawn once for all rows that share it."""
+    if loss.name != "rnc":
         return
     level = chance_level(own[0].run, own[0].profile.recipe(own[0].run))
+    label = f"chance {level:.2f}"
+    if label in [text.get_text() for text in axes.texts]:
+        return
     axes.axhline(level, color=GREY, linestyle=":", linewidth=1)
     end = (loss.epochs[-1], level)
-    axes.annotate(f"chance {level:.2f}", end, (0, 2), textcoords="offset points", ha="right", fontsize=7, color="0.35")
+    axes.annotate(label, end, (0, 2), textcoords="offset points", ha="right", fontsize=7, color="0.35")

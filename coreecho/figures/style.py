@@ -75,3 +75,19 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 def save_png(figure: Figure, path: Path) -> None:
     """Writes one PNG file, whatever the suffix of ``path``."""
     replace_file(path, lambda partial: figure.savefig(partial, format="png", dpi=150, metadata={"Software": None}))
+
+
+def shown(figure: Figure, folder: Path, name: str) -> Any:
+    """Saves a figure as `save` does and returns its SVG as a cell's output, an ``IPython.display.SVG``."""
+    from IPython.display import SVG
+
+    save(figure, folder, name)
+    return SVG(folder / f"{name}.svg")
+
+
+def shown_png(figure: Figure, path: Path) -> Any:
+    """Saves a figure as `save_png` does and returns it as a cell's output, an ``IPython.display.Image``."""
+    from IPython.display import Image
+
+    save_png(figure, path)
+    return Image(path)

@@ -31,7 +31,7 @@ from coreecho.model import CoReEcho
 from coreecho.place import Place
 from coreecho.protocols import predicted
 from coreecho.records import Record
-from coreecho.resampling import intervals, resampled
+from coreecho.resampling import Draws, interval_of
 from coreecho.verdicts import Word, verdict_word
 
 SIGNS: tuple[Sign, ...] = ("raises", "lowers")
@@ -216,8 +216,7 @@ def _gap(own: pd.DataFrame, theirs: pd.DataFrame, name: str, sign: Sign) -> Gap 
     seeds = [seed for seed in tables[0].columns if seed in tables[1].columns]
     by_seed = [float((tables[0][seed] - tables[1][seed]).mean()) for seed in seeds]
     paired = (a - b) / len(a)
-    means = resampled(lambda counts: (counts @ paired)[:, None, None], None, len(a), RESAMPLES, 0)
-    gap = intervals((name,), means, 0.95)[name]
+    gap = interval_of((name,), lambda counts: (counts @ paired)[:, None, None], len(a), Draws(RESAMPLES))[name]
     chance = float(own[AREAS[name]].mean())
     return Gap(
         measure=name,

@@ -32,13 +32,16 @@ def is_complete(folder: Path, settings: AnySettings) -> bool:
     return echonet.is_complete(folder, settings)
 
 
-def write_phantom(folder: Path, settings: AnySettings, *, workers: int | None = None, progress: bool = True) -> Path:
+def write_phantom(
+    folder: str | Path, settings: AnySettings, *, workers: int | None = None, progress: bool = True
+) -> Path:
     """Write a phantom into ``folder`` in its data set's format, unless it is there already; return ``folder``.
 
     Raises:
         SettingsError: ``settings`` ask for nothing that can be made.
         DataError: ``folder`` holds something else, or a file cannot be written.
     """
+    folder = Path(folder)
     if isinstance(settings, CamusPhantomSettings):
         return camus.write_camus(folder, settings, workers=workers, progress=progress)
     if isinstance(settings, HmcquPhantomSettings):

@@ -77,7 +77,10 @@ def fill(folder: Path, fingerprint: str, complete: Callable[[], bool], make: Cal
         partial_folder.rename(folder)
     except OSError as error:
         if not complete():  # another process may have finished the same phantom first
-            raise DataError(f"The phantom could not be written to {folder}: {error}.") from error
+            raise DataError(
+                f"The phantom could not be written to {folder}: {error.strerror or error}. "
+                "Free space, change permissions, or name another folder."
+            ) from error
     finally:
         shutil.rmtree(partial_folder, ignore_errors=True)
     return folder
@@ -89,7 +92,13 @@ def refuse_other(folder: Path, fingerprint: str) -> None:
     Raises:
         DataError: ``folder`` holds something, or is a file.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    try:
+        other = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the folder cannot be listed ({error.strerror}); change its permissions or name another"
+        ) from None
+    if other:
         raise DataError(
             f"{folder} exists and is not this phantom in full (fingerprint {fingerprint[:8]}). "
             "Name another folder, or remove this one."

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from coreecho.errors import DataError
-from coreecho.resampling import Array, Difference, Interval, Metrics, checked, gaps, intervals, resampled
+from coreecho.resampling import Array, Difference, Draws, Interval, Metrics, checked, gap_of, interval_of
 
 METRICS = ("sens", "spec", "prec", "f1", "acc")
 THRESHOLD = 0.5
@@ -65,8 +65,8 @@ def bootstrap(
         DataError: as `classification_metrics`.
     """
     y, p, cut = _checked(labels, probabilities, folds, pooled)
-    values = resampled(_metrics(y, p, cut), np.asarray(folds, dtype=np.int64), len(y), resamples, seed)
-    return intervals(METRICS, values, level)
+    strata = np.asarray(folds, dtype=np.int64)
+    return interval_of(METRICS, _metrics(y, p, cut), len(y), Draws(resamples, seed, level), strata)
 
 
 def paired_bootstrap(
@@ -97,8 +97,8 @@ def paired_bootstrap(
     """
     y, first, cut = _checked(labels, a, folds, pooled)
     both = np.concatenate([first, _checked(labels, b, folds, pooled)[1]])
-    values = resampled(_metrics(y, both, cut), np.asarray(folds, dtype=np.int64), len(y), resamples, seed)
-    return gaps(METRICS, values, len(first), level)
+    strata = np.asarray(folds, dtype=np.int64)
+    return gap_of(METRICS, _metrics(y, both, cut), len(y), len(first), Draws(resamples, seed, level), strata)
 
 
 def _point(y: NDArray[np.bool_], found: NDArray[np.bool_]) -> dict[str, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error
 
+from coreecho import sums
 from coreecho.errors import DataError
-from coreecho.resampling import Array, Difference, Interval, checked, gaps, intervals, resampled
+from coreecho.resampling import Array, Difference, Draws, Interval, Metrics, checked, gap_of, interval_of
 
 METRICS = ("corr", "mae")
 LEAST = 3
@@ -51,7 +52,7 @@ def bootstrap(
         DataError: as `correlation_metrics`.
     """
     y, p = _checked(labels, predictions)
-    return intervals(METRICS, _drawn(y, p, resamples, seed), level)
+    return interval_of(METRICS, _metrics(y, p), len(y), Draws(resamples, seed, level), _one_stratum(y))
 
 
 def paired_bootstrap(
@@ -71,8 +72,8 @@ def paired_bootstrap(
         DataError: as `correlation_metrics`.
     """
     y, first = _checked(labels, a)
-    values = _drawn(y, np.concatenate([first, _checked(labels, b)[1]]), resamples, seed)
-    return gaps(METRICS, values, len(first), level)
+    both = np.concatenate([first, _checked(labels, b)[1]])
+    return gap_of(METRICS, _metrics(y, both), len(y), len(first), Draws(resamples, seed, level), _one_stratum(y))
 
 
 def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
@@ -84,22 +85,22 @@ def _checked(labels: ArrayLike, predictions: ArrayLike) -> tuple[Array, Array]:
     return y, p
 
 
-def _drawn(y: Array, p: Array, resamples: int, seed: int) -> Array:
-    """Metrics (1 + R, S, 2)."""
+def _one_stratum(y: Array) -> NDArray[np.int64]:
+    """All patients (N,) in one: others would be drawn than without strata, and the intervals of Table 4 would move."""
+    return np.zeros(len(y), dtype=np.int64)
+
+
+def _metrics(y: Array, p: Array) -> Metrics:
+    """Metrics (R, S, 2) of patient counts (R, N), by sums."""
     centred, rows = y - y.mean(), p - p.mean(axis=1, keepdims=True)  # small squares keep their digits
     missed = np.abs(p - y)
 
     def metrics(counts: Array) -> Array:
         n = counts.sum(axis=1, keepdims=True)  # (R, 1)
         sy, sp = counts @ centred[:, None] / n, counts @ rows.T / n  # (R, 1), (R, S)
-        vy = _positive(counts @ (centred**2)[:, None] / n - sy**2, centred.var())
-        vp = _positive(counts @ (rows**2).T / n - sp**2, rows.var(axis=1))
+        vy = sums.positive(counts @ (centred**2)[:, None] / n - sy**2, centred.var())
+        vp = sums.positive(counts @ (rows**2).T / n - sp**2, rows.var(axis=1))
         both = counts @ (rows * centred).T / n - sy * sp  # (R, S)
         return np.stack([both / np.sqrt(vy * vp), counts @ missed.T / n], axis=2)
 
-    return resampled(metrics, np.zeros(len(y), dtype=np.int64), len(y), resamples, seed)
-
-
-def _positive(variance: Array, scale: Array | float) -> Array:
-    """Variances, NaN where a draw of equal values leaves rounding noise in place of 0."""
-    return np.where(variance > 1e-12 * np.maximum(scale, 1e-12), variance, np.nan)
+    return metrics

@@ -6,18 +6,22 @@ all cases are pooled (true) or each fold's metrics averaged (false).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from coreecho.errors import SettingsError
+from coreecho.experiments import all_rows
 from coreecho.resampling import Array, Interval
 from coreecho.tables import NOT_RUN, Records
 from coreecho.transfer import classification, correlation
 from coreecho.transfer.outoffold import Grouping, OutOfFold, check_pairs, groups, pool
 from coreecho.verdicts import Verdict, verdict_word
 
+NO_SKILL = "table5/all-infarction"
+"""Name of Table 5's line without a system: every case is called an infarction."""
 CAMUS = {
     "gm_corr": "Corr., Good & Medium",
     "gm_mae": "MAE, Good & Medium",
@@ -117,6 +121,40 @@ def score(pooled: OutOfFold, choice: Choice, resamples: int = 10_000) -> Scores:
         found |= {f"{group}_{metric}": own[metric] for metric in correlation.METRICS}
         rows += [[one[metric] for one in each] for metric in correlation.METRICS]
     return found, np.array(rows)
+
+
+def all_called(pooled: OutOfFold) -> OutOfFold:
+    """The same patients, each called an infarction: what takes no skill."""
+    return replace(pooled, row=NO_SKILL, seeds=(), predictions=np.ones((1, len(pooled.labels))))
+
+
+def no_better(records: Records, pooled: bool = False) -> str:
+    """Which rows of Table 5 have no higher accuracy or F1 than calling every case an infarction, in a clause.
+
+    Args:
+        records: by row name; those of other tables and rows that were not run are passed over.
+        pooled: all cases of all folds together instead of means of per-fold metrics.
+
+    Returns:
+        Nothing where all rows are above.
+    """
+    own = {name: pool(name, each) for name, each in records.items() if name.startswith("table5/") and each}
+    if not own:
+        return ""
+    floor = score(all_called(next(iter(own.values()))), pooled, 1)[0]
+    found = {name: score(each, pooled, 1)[0] for name, each in own.items()}
+    parts = []
+    for metric in ("acc", "f1"):
+        least = floor[metric].estimate
+        behind = [
+            f"{all_rows()[name].system} ({each[metric].estimate:.1f})"
+            for name, each in found.items()
+            if each[metric].estimate <= least
+        ]
+        if behind:
+            name = "accuracy" if metric == "acc" else HMCQU[metric]
+            parts.append(f"not above its {name} of {least:.1f} %: {', '.join(behind)}")
+    return "; ".join(["calling every case an infarction takes no skill", *parts]) if parts else ""
 
 
 def compare(records: Records, a: str, b: str, choice: Choice) -> dict[str, Interval] | None:

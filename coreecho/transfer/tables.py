@@ -16,11 +16,13 @@ from coreecho.experiments import all_rows, table4, table5
 from coreecho.records import Record
 from coreecho.rows import Row, published
 from coreecho.settings import Profile
-from coreecho.tables import NOT_RUN, Records, Table, column_label, on_hearts
+from coreecho.tables import NOT_IN_PAPER, NOT_RUN, Records, Table, column_label, on_hearts
 from coreecho.transfer import correlation
 from coreecho.transfer.outoffold import GROUP_NAMES, GROUPINGS, Grouping, finished, groups, pool
-from coreecho.transfer.scores import CAMUS, HMCQU, Choice, cell, digits, score
+from coreecho.transfer.scores import CAMUS, HMCQU, NO_SKILL, Choice, all_called, cell, digits, no_better, score
 
+ALL_CALLED = "all called infarction (no skill, not a system)"
+"""How Table 5's last line is called."""
 FOLD_LEAST = 10
 """Fewest patients of a group in every fold for a correlation per fold."""
 
@@ -48,12 +50,23 @@ def hmcqu(records: Records, paper_records: Records | None = None, *, pooled: boo
         paper_records: of the paper profile, where another one is shown; unfinished seeds are passed over.
         pooled: all cases of all folds together instead of means of per-fold metrics.
 
+    Returns:
+        The paper's rows, and last what calling every case an infarction would have: the least that skill must exceed.
+
     Raises:
         RecordError: a fold of a row is missing, or has one class only.
     """
     basis = "all folds pooled" if pooled else "mean of per-fold metrics"
     table = _table(table5(), records, paper_records, HMCQU, pooled, basis)
-    return replace(table, notes=(*table.notes, _best_two()))
+    line, plain = _floor(table.display, records, on_hearts(paper_records), pooled)
+    behind = no_better(records, pooled)
+    said = (f"{behind[0].upper()}{behind[1:]}.",) if behind else ()
+    return replace(
+        table,
+        display=pd.concat([table.display, line], ignore_index=True),
+        numbers=pd.concat([table.numbers, plain.assign(basis=basis)], ignore_index=True),
+        notes=(*table.notes, *said, _best_two()),
+    )
 
 
 def by_fold(records: Records, grouping: Grouping = "view") -> pd.DataFrame:
@@ -79,6 +92,33 @@ def by_fold(records: Records, grouping: Grouping = "view") -> pd.DataFrame:
             line |= {f"Corr., {GROUP_NAMES[group]}": corr, f"MAE, {GROUP_NAMES[group]}": f"{mae:.2f} ({n} folds)"}
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def _floor(
+    display: pd.DataFrame, records: Records, paper_records: Records | None, pooled: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Table 5's line without a system, every case called an infarction: its cells, and the same as plain numbers."""
+    line = {name: NOT_IN_PAPER if name.startswith("Published") else NOT_RUN for name in display.columns}
+    line["Training"] = ALL_CALLED
+    numbers = []
+    paper = {} if paper_records is None else finished(paper_records)
+    for own, hearts in ((paper, True), (records, False)):
+        name = next((name for name, each in own.items() if each), None)
+        if name is None:
+            continue
+        intervals, _ = score(all_called(pool(name, own[name])), pooled)
+        first = own[name][0]
+        cells = {HMCQU[metric]: cell(interval, metric) for metric, interval in intervals.items()}
+        if hearts:
+            line["HMC-QU, run here"] = "; ".join(f"{title} {text}" for title, text in cells.items())
+        else:
+            line |= {f"{column_label(first)}: {title}": text for title, text in cells.items()}
+        about = {"row": NO_SKILL, "system": ALL_CALLED, "source": first.profile.name, "data": str(first.data["label"])}
+        for metric, each in intervals.items():
+            values = {"value": each.estimate, "low": each.low, "high": each.high}
+            told = {key: round(value, 4) for key, value in values.items()}
+            numbers.append(about | {"metric": HMCQU[metric]} | told | dict.fromkeys(("seeds", "by_seed", "runs"), ""))
+    return pd.DataFrame([line]), pd.DataFrame(numbers)
 
 
 def _best_two() -> str:

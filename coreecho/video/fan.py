@@ -164,11 +164,11 @@ def burned_in(stats: Statistics, mask: Mask) -> Mask:
 
 def statistics(frames: Frames) -> Statistics:
     """Extremes over time, frame by frame so that memory stays that of one frame."""
-    first = frames[0].max(axis=-1)
+    first = _highest(frames[0])
     lowest, highest = first.copy(), first.copy()
     coloured = np.zeros(first.shape, dtype=np.bool_)
     for frame in frames:
-        grey = frame.max(axis=-1)
+        grey = _highest(frame)
         np.minimum(lowest, grey, out=lowest)
         np.maximum(highest, grey, out=highest)
         coloured |= _chroma(frame) > COLOUR
@@ -178,16 +178,26 @@ def statistics(frames: Frames) -> Statistics:
 def untinted(frames: Frames) -> tuple[Frames, bool]:
     """Grey frames where the machine's tint colours most of the visible picture; else the frames as they are."""
     probe = frames[len(frames) // 2]
-    visible = probe.max(axis=-1) > 40
+    visible = _highest(probe) > 40
     if not visible.any() or np.median(_chroma(probe)[visible]) <= 20:
         return frames, False
-    grey = frames.max(axis=-1, keepdims=True)
-    return np.repeat(grey, 3, axis=-1), True
+    grey = np.empty(frames.shape, np.uint8)
+    for target, frame in zip(grey, frames, strict=True):
+        target[:] = _highest(frame)[..., None]
+    return grey, True
+
+
+def _highest(frame: Frames) -> Frames:
+    """The highest of the three channels (H, W); NumPy takes ten times as long over an axis of 3."""
+    red, green, blue = cv2.split(frame)
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
 
 
 def _chroma(frame: Frames) -> Frames:
-    spread: Frames = frame.max(axis=-1) - frame.min(axis=-1)
-    return spread
+    """Difference between the highest and the lowest channel (H, W)."""
+    red, green, blue = cv2.split(frame)
+    highest, lowest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
+    return np.asarray(cv2.subtract(highest, lowest), np.uint8)
 
 
 def _widen(mask: Mask) -> Mask:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from coreecho.datasets import Dataset, Study
 from coreecho.errors import DataError
@@ -30,7 +30,7 @@ AHEAD = 4
 """Videos that are decoded at a time, in as many threads; bounds the memory."""
 
 
-def write_pack(data: Dataset, out: Path, *, progress: bool = True) -> Pack:
+def write_pack(data: Dataset, out: str | Path, *, progress: bool = True) -> Pack:
     """Decodes every video of a data set into a packed store; a pack that is there is replaced at the end.
 
     Args:
@@ -41,10 +41,11 @@ def write_pack(data: Dataset, out: Path, *, progress: bool = True) -> Pack:
     Raises:
         DataError: a video cannot be read, the disk is too small, or ``out`` is something else than a pack.
     """
-    if out.exists() and not (out / INDEX_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise DataError(f"{out} exists and is no pack; name a folder that is empty or does not exist")
+    out = Path(out)
     partial, old = out.with_name(f".{out.name}.partial"), out.with_name(f".{out.name}.old")
     try:
+        if out.exists() and not (out / INDEX_FILE).is_file() and (not out.is_dir() or any(out.iterdir())):
+            raise DataError(f"{out} exists and is no pack; name a folder that is empty or does not exist")
         out.parent.mkdir(parents=True, exist_ok=True)
         _check_space(data, out)
         with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
@@ -79,15 +80,16 @@ def estimate_bytes(studies: Sequence[Study]) -> int:
     return round(per_frame * sum(count_frames(study.path) for study in studies))
 
 
-def find_pack(root: Path) -> Path | None:
+def find_pack(root: str | Path) -> Path | None:
     """The pack that lies in a data set's folder (``root/pack``) or beside it (``root.pack``), if there is one."""
+    root = Path(root)
     for folder in (root / "pack", root.with_name(f"{root.name}.pack")):
         if (folder / INDEX_FILE).is_file():
             return folder
     return None
 
 
-def attach_pack(data: Dataset, folder: Path | None = None) -> Dataset:
+def attach_pack(data: Dataset, folder: str | Path | None = None) -> Dataset:
     """The same data set, its frames read from a pack: ``folder``, or the one that `find_pack` finds, if there is one.
 
     Neither labels nor fingerprint change, so a run's key and numbers are the same with and without it.
@@ -98,7 +100,7 @@ def attach_pack(data: Dataset, folder: Path | None = None) -> Dataset:
     folder = folder or find_pack(data.root)
     if folder is None:
         return data
-    folder = folder.resolve()  # loader processes and later steps may run elsewhere
+    folder = Path(folder).resolve()  # loader processes and later steps may run elsewhere
     cached_pack.cache_clear()  # it may have been made anew since
     cached_pack(folder).check(data.studies)
     return dataclasses.replace(data, studies=tuple(dataclasses.replace(study, pack=folder) for study in data.studies))

@@ -165,6 +165,62 @@ def test_touch_shows_a_point_on_a_telephone(explorer):
     assert focused(page) in page.text_content("#explorer-name")
 
 
+PHONE = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}}
+
+
+def swipe(page, start, end):
+    """A finger goes over the screen, as the browser itself would hear it."""
+    session = page.context.new_cdp_session(page)
+    for kind, share in [("touchStart", 0), *[("touchMove", step / 10) for step in range(1, 11)], ("touchEnd", 1)]:
+        at = [{axis: start[number] + share * (end[number] - start[number]) for number, axis in enumerate("xy")}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [] if kind == "touchEnd" else at})
+        page.wait_for_timeout(20)
+    page.wait_for_timeout(400)
+
+
+def over_the_map(page):
+    """Two places on the map, far apart, both in view."""
+    page.evaluate("() => document.getElementById('explorer-map').scrollIntoView({block: 'center'})")
+    page.wait_for_timeout(100)
+    box = page.locator("#explorer-map svg").bounding_box()
+    left, right = box["x"] + 20, box["x"] + box["width"] - 20
+    top, bottom = max(box["y"] + 20, 140), min(box["y"] + box["height"] - 20, 800)
+    return (right, bottom), (left, top)
+
+
+@pytest.mark.parametrize("shown", ["0", "all"])
+def test_a_finger_scrolls_the_page_unless_it_is_to_select_a_region(explorer, shown):
+    seen = explorer(**PHONE, reduced_motion="reduce")
+    page = seen.page
+    page.tap(f"#explorer-map-{shown}")
+    start, end = over_the_map(page)
+    before = page.evaluate("scrollY")
+    swipe(page, start, end)
+    assert page.evaluate("scrollY") > before + 100
+    assert not selected(page)
+
+    button = page.locator("#explorer-touch")
+    button.tap()
+    assert button.get_attribute("aria-pressed") == "true"
+    start, end = over_the_map(page)
+    before = page.evaluate("scrollY")
+    swipe(page, start, end)
+    assert page.evaluate("scrollY") == before
+    assert int(selected(page)) > 0
+    assert faults(page) == []
+
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.get_attribute("aria-pressed") == "false"
+    region = selected(page)
+    start, end = over_the_map(page)
+    swipe(page, start, end)
+    page.touchscreen.tap(*page.evaluate(MIDDLE, 60))
+    assert page.evaluate("scrollY") != before
+    assert selected(page) == region  # neither a swipe nor a tap changes it
+    assert seen.troubles == []
+
+
 def test_maps_and_colours_by_keyboard(explorer):
     page = explorer().page
     page.focus("#explorer-map-0")

@@ -134,13 +134,114 @@ def test_focus_can_be_seen_wherever_it_goes(look, name, mode):
     assert [stop["name"] for stop in stops if not (stop["shown"] and stop["marked"])] == []
 
 
-def test_a_figure_leads_to_its_picture_which_a_telephone_can_enlarge(look):
-    seen = look("notebooks/table1")
-    link = seen.page.locator("#fig-table1 > a")
-    assert link.locator("img").get_attribute("alt")
-    link.click()
-    seen.page.wait_for_url("**/_images/*.svg")
+PHONE = {"has_touch": True, "is_mobile": True, "viewport": {"width": 390, "height": 844}}
+PICTURE = """() => {
+    const dialog = document.querySelector("dialog.enlarged"), box = dialog.querySelector(".enlarged-scroll");
+    box.scrollLeft = 1e4;
+    return {
+        open: dialog.open,
+        width: dialog.querySelector("img").getBoundingClientRect().width,
+        inside: box.clientWidth,
+        end: Math.abs(box.scrollLeft + box.clientWidth - box.scrollWidth) < 2,
+        page: document.scrollingElement.scrollWidth <= innerWidth,
+    };
+}"""
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("settings", [PHONE, {}], ids=["telephone", "desktop"])
+def test_a_figure_can_be_enlarged_in_the_page(look, settings, mode):
+    seen = look("notebooks/table1", **settings, reduced_motion="reduce")
+    page, image = seen.page, seen.page.locator("#fig-table1 > img")
+    image.tap() if settings else image.click()
+    page.locator("dialog.enlarged img").evaluate("image => image.decode()")
+    picture = page.evaluate(PICTURE)
+    assert picture["open"] and picture["end"] and picture["page"]
+    assert picture["width"] >= max(960, picture["inside"])
+    assert page.locator("dialog.enlarged img").get_attribute("alt") == image.get_attribute("alt") != ""
+    seen.colour(mode)
+    assert faults(page) == []
+    page.keyboard.press("Escape")
+    assert not page.locator("dialog.enlarged").is_visible()
+    assert page.evaluate("() => document.activeElement.matches('#fig-table1 > button')")
+    assert page.url.endswith("table1.html")
     assert seen.troubles == []
+
+
+def test_a_figure_is_enlarged_scrolled_and_closed_by_keyboard(look):
+    page = look("notebooks/table1", viewport={"width": 390, "height": 844}).page
+    button = page.locator("#fig-table1 > button")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.textContent") == "Close"
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.activeElement.scrollLeft > 0")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert not page.locator("dialog.enlarged").is_visible()
+    assert button.evaluate("button => button === document.activeElement")
+
+
+def test_figures_are_shown_where_there_is_no_script(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/notebooks/table1.html")
+    assert page.locator("#fig-table1 img").is_visible()
+    assert page.locator("button.enlarge").count() == 0
+    context.close()
+
+
+# What is still seen of each row when every table is scrolled to its end, and how much of its box that takes.
+KEPT = """() => [...document.querySelectorAll(".pst-scrollable-table-container")]
+    .filter(box => box.checkVisibility() && box.scrollWidth > box.clientWidth)
+    .map(box => {
+        box.scrollLeft = box.scrollWidth;
+        const frame = box.getBoundingClientRect();
+        const rows = [...box.querySelectorAll("tbody tr")].map(row => {
+            const cells = [...row.querySelectorAll(".row-key")], boxes = cells.map(cell => cell.getBoundingClientRect());
+            return {
+                text: cells.map(cell => cell.textContent.trim()).join("|"),
+                all: [...row.cells].slice(0, 3).map(cell => cell.textContent.trim()).join("|"),
+                joined: boxes.every((one, column) =>
+                    Math.abs(one.left - (column ? boxes[column - 1].right : frame.left)) < 1.5),
+                share: (boxes.at(-1).right - frame.left) / frame.width,
+            };
+        });
+        const kept = new Set(rows.map(row => row.text)).size, most = new Set(rows.map(row => row.all)).size;
+        return {name: box.getAttribute("aria-label"), columns: rows[0].text.split("|").length, told: kept === most,
+            joined: rows.every(row => row.joined), share: Math.max(...rows.map(row => row.share))};
+    })"""
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [("notebooks/supplement", 2), ("notebooks/clinical", 2), ("notebooks/figure3", 2), ("runs/index", 1)],
+)
+def test_what_tells_rows_apart_stays_in_view_while_a_table_is_scrolled(look, name, columns):
+    page = look(name, **PHONE).page
+    page.wait_for_selector(".row-key")
+    tables = page.evaluate(KEPT)
+    assert tables[0]["columns"] == columns
+    assert [table for table in tables if not (table["told"] and table["joined"] and table["share"] < 0.56)] == []
+
+
+def test_key_of_a_table_is_measured_again_when_the_window_changes(look):
+    page = look("notebooks/supplement").page
+    assert page.locator(".row-key").count() == 0  # here it fits
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_selector(".row-key")
+    assert [table["share"] for table in page.evaluate(KEPT) if not table["share"] < 0.56] == []
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.wait_for_function("() => !document.querySelector('.row-key')")
+
+
+def test_scores_of_the_index_of_runs_are_seen_on_a_telephone(look):
+    page = look("runs/index", **PHONE).page
+    page.wait_for_selector(".row-key")
+    hidden = """() => [...document.querySelectorAll(".run-list tbody tr td:nth-child(2)")]
+        .filter(cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.textContent)"""
+    assert page.evaluate(hidden) == []
 
 
 def test_reader_switches_the_colours_by_keyboard(look):

@@ -3,7 +3,6 @@
 import os
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -74,10 +73,7 @@ class Sight:
         self.settle()
 
     def hear(self, message):
-        # A picture or text file opened by itself cannot name an icon, as each page does: the browser then asks the host
-        # for one, at an address outside the book wherever the book lies in a folder of its host.
-        own_enquiry = urlsplit(message.location.get("url", "")).path == "/favicon.ico"
-        if message.type in ("error", "warning") and not own_enquiry:
+        if message.type in ("error", "warning"):
             self.troubles.append(f"{message.type}: {message.text} ({message.location.get('url')})")
 
     def receive(self, response, site):

@@ -7,7 +7,8 @@ import numpy as np
 from coreecho.resampling import Array
 
 TINY = 1e-12
-"""Share of the whole set's variance under which a draw's variance is rounding noise in the place of 0."""
+"""Share of the whole set's variance up to which a draw's variance is rounding noise in the place of 0; also the least
+variance of a whole set that is told from 0."""
 
 
 def mean(counts: Array, values: Array) -> Array:
@@ -32,10 +33,19 @@ def line(counts: Array, x: Array, y: Array) -> tuple[Array, Array]:
     middle, level = x.mean(axis=1, keepdims=True), y.mean(axis=1, keepdims=True)  # (S, 1)
     a, b = x - middle, y - level
     mean_a, mean_b = counts @ a.T / n, counts @ b.T / n  # (R, S)
-    spread = counts @ (a**2).T / n - mean_a**2
-    spread = np.where(spread > TINY * np.maximum(a.var(axis=1), TINY), spread, np.nan)
+    spread = positive(counts @ (a**2).T / n - mean_a**2, a.var(axis=1))
     slope = (counts @ (a * b).T / n - mean_a * mean_b) / spread
     return slope, mean_b + level.T - slope * (mean_a + middle.T)
+
+
+def positive(variance: Array, whole: Array | float) -> Array:
+    """Variances (R, S) of draws, or sums of squares, NaN where a draw of equal values leaves rounding noise.
+
+    Args:
+        variance: of each draw, (R, S).
+        whole: the same of the whole set, (S,) or one number.
+    """
+    return np.where(variance > TINY * np.maximum(whole, TINY), variance, np.nan)
 
 
 def ratio(part: Array, whole: Array) -> Array:
