@@ -41,18 +41,24 @@ def in_use(plan: Plan) -> dict[str, Fixed]:
     return found
 
 
-def own_network(run: Run) -> bool:
-    """Whether the method brings its own network, so that the profile's encoder and the recipe's head are unused."""
+def own_network(run: Run, profile: Profile) -> bool:
+    """Whether a method's network is of another architecture: the profile's encoder and the recipe's head are unused.
+
+    A system that says how it inherits weights has one, whatever backbone the recipe names that it shares with others.
+    """
     system = SYSTEMS.get(run.method)
-    return system is not None and system.network is not None
+    if system is None or system.network is None:
+        return False
+    return profile.recipe(run).backbone == "own" or system.inherit is not None
 
 
 def started(run: Run, profile: Profile) -> Init:
     """What a run's encoder started from: "scratch" where init "k400" stands for nothing that the method could use."""
     if run.init != "k400" or parent(run, profile) is not None:
         return run.init
-    published = profile.k400 == "file" and not (own_network(run) and SYSTEMS[run.method].kinetics is None)
-    return "k400" if published else "scratch"
+    system = SYSTEMS.get(run.method)
+    lacking = system is not None and system.network is not None and system.kinetics is None
+    return "k400" if profile.k400 == "file" and not lacking else "scratch"
 
 
 def unused(plan: Plan) -> frozenset[str]:
@@ -73,8 +79,8 @@ def unused(plan: Plan) -> frozenset[str]:
         "refine_learning_rate": "refine_learning_rate" in read,
         "step_epochs": "step" in schedules,
         "warmup": "onecycle" in schedules,
-        "head": not own_network(plan.run),
-        "head_dropout": own_network(plan.run) or plan.recipe.head == "mlp",
+        "head": not own_network(plan.run, plan.profile),
+        "head_dropout": own_network(plan.run, plan.profile) or plan.recipe.head == "mlp",
     }
     return frozenset(name for name, alive in lives.items() if not alive)
 

@@ -7,7 +7,7 @@ import pytest
 from helpers import TINY, tiny_model
 
 from coreecho import baselines, fixed
-from coreecho.baselines import SYSTEMS
+from coreecho.baselines import SYSTEMS, supremix
 from coreecho.cli import main
 from coreecho.errors import SettingsError
 from coreecho.ledger import check_inputs
@@ -17,6 +17,7 @@ from coreecho.profiles import DEMO, PAPER
 from coreecho.settings import Run
 from coreecho.settings_text import override
 
+HMCQU = {"degerli", "saeed", "nguyen"}
 FIXING = {method for method, system in SYSTEMS.items() if system.fixes}
 
 
@@ -25,7 +26,8 @@ def test_the_temperature_that_is_told_is_that_of_the_objective():
     for method, temperature in (("rnc-original", 2.0), ("supremix", 0.3)):
         plan = Plan(run=Run(method=method), profile=TINY)
         objective = SYSTEMS[method].stages(plan)[0].objective(tiny_model(head="linear"))
-        assert objective.temperature == fixed.fixes(method)["temperature"].value == temperature
+        used = getattr(objective, "temperature", supremix.TEMPERATURE)  # SupReMix's loss takes it by default
+        assert used == fixed.fixes(method)["temperature"].value == temperature
         assert fixed.in_use(plan)["temperature"].value == temperature
         assert TINY.recipe(plan.run).temperature != temperature
     assert not fixed.in_use(Plan(run=Run(), profile=TINY))
@@ -70,10 +72,18 @@ def test_what_a_method_does_not_read_of_its_recipe_is_told():
         (Run(method="ouyang", views="one"), {"warmup", "temperature", "head"} | refine),
     ):
         recipe = dataclasses.replace(TINY.shared, schedule="step", head="mlp")
-        profile = dataclasses.replace(TINY, shared=recipe, own={})
+        own = {"ouyang": dataclasses.replace(recipe, backbone="own")}
+        profile = dataclasses.replace(TINY, shared=recipe, own=own)
         assert fixed.unused(Plan(run=run, profile=profile)) == absent, run.method
     for source in Path(baselines.__file__).parent.glob("*.py"):  # a system's temperature is among its `fixes`
         assert "recipe.temperature" not in source.read_text(encoding="utf-8")
+
+
+def test_only_a_network_of_another_architecture_leaves_the_profiles_encoder_unused():
+    own = {"ouyang", "echographs", "echographs-known", "uvt", "uvt-mirror", "echocardmae", "clas", *HMCQU}
+    for method in ("coreecho", "l1", *SYSTEMS):
+        data = "hmcqu" if method in HMCQU else "camus" if method == "clas" else "echonet"
+        assert fixed.own_network(Run(method=method, dataset=data), DEMO) == (method in own), method
 
 
 def test_init_is_told_as_it_was():

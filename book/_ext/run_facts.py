@@ -124,7 +124,7 @@ def settings_of(record: Record) -> Iterator[tuple[str, list[tuple[str, str, str]
     recipe for a stage, a schedule or a loss that it does not have.
     """
     run, profile = record.run, record.profile
-    own_encoder = own_network(run) or profile.recipe(run).backbone != "uniformer"
+    own_encoder = own_network(run, profile) or profile.recipe(run).backbone != "uniformer"
     parts = {
         "Run": run,
         "Recipe": profile.recipe(run),
@@ -141,7 +141,7 @@ def settings_of(record: Record) -> Iterator[tuple[str, list[tuple[str, str, str]
                 lines["init"] = ("random", "Random weights; what stands for Kinetics-400's is not used by this system.")
             if heading == "Recipe":
                 plan = Plan(run=run, profile=profile)
-                if own_network(run):
+                if own_network(run, profile):
                     lines["backbone"] = ("own", lines["backbone"][1])
                 left_out = unused(plan)
                 lines = {name: line for name, line in (lines | in_use(plan)).items() if name not in left_out}

@@ -93,17 +93,18 @@ function fitTables(boxes) {
   }
 }
 
-/* A box changes its width with the window, and when what it lies in is opened. */
+/* Again when a box or a table has got another width: with the window, when what it lies in is opened, when fonts come. */
 function watchTables() {
-  const boxes = document.querySelectorAll(BOXES);
-  fitTables(boxes);
-  const seen = new Map([...boxes].map((box) => [box, box.clientWidth]));
-  const watch = new ResizeObserver((changes) => {
-    const changed = changes.map((change) => change.target).filter((box) => seen.get(box) !== box.clientWidth);
-    for (const box of changed) seen.set(box, box.clientWidth);
+  const boxes = [...document.querySelectorAll(BOXES)];
+  const size = (box) => `${box.clientWidth} ${box.scrollWidth}`;
+  const seen = new Map();
+  const fit = () => {
+    const changed = boxes.filter((box) => seen.get(box) !== size(box));
     fitTables(changed);
-  });
-  for (const box of boxes) watch.observe(box);
+    for (const box of changed) seen.set(box, size(box));
+  };
+  const watch = new ResizeObserver(() => requestAnimationFrame(fit));
+  for (const box of boxes) for (const element of [box, ...box.querySelectorAll("table")]) watch.observe(element);
 }
 
 /* The list of pages stands in no landmark of the theme's. */

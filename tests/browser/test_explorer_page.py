@@ -215,8 +215,8 @@ def test_a_finger_scrolls_the_page_unless_it_is_to_select_a_region(explorer, sho
     region = selected(page)
     start, end = over_the_map(page)
     swipe(page, start, end)
+    assert page.evaluate("scrollY") > before + 100
     page.touchscreen.tap(*page.evaluate(MIDDLE, 60))
-    assert page.evaluate("scrollY") != before
     assert selected(page) == region  # neither a swipe nor a tap changes it
     assert seen.troubles == []
 
