@@ -24,7 +24,7 @@ from coreecho.records import run_key, write_record
 from coreecho.tables import format_interval
 
 EXTENSIONS = str(project_root() / "book" / "_ext")
-MODULES = ("run_pages", "run_facts", "run_drawings", "run_links", "sources", "source_lines")
+MODULES = ("run_pages", "run_facts", "run_settings", "run_drawings", "run_links", "sources", "source_lines")
 STAGES = {"stage one": ("rnc", 3), "stage two": ("error", 2)}
 
 
@@ -180,8 +180,7 @@ def test_without_pages_names_stay_as_they_are(extension, made):
 
 
 def test_every_setting_has_its_sentence(extension):
-    facts = extension.run_facts
-    known = facts.sentences()
+    known = extension.run_settings.sentences()
     assert known["Recipe"]["temperature"].startswith("Temperature tau")
     assert set(known) >= {"Run", "Recipe", "ClipSettings", "EncoderSettings", "PhantomSettings"}
 
@@ -205,15 +204,15 @@ def test_nothing_that_was_drawn_by_other_code_is_kept(extension, tmp_path, monke
 
 
 def test_the_settings_of_a_page_are_those_that_training_used(extension, made):
-    facts, record = extension.run_facts, made[1]["parent"]
+    settings, record = extension.run_settings, made[1]["parent"]
     for method, temperature in (("rnc-original", "2"), ("supremix", "0.3"), ("coreecho", "1")):
         other = dataclasses.replace(record, run=dataclasses.replace(record.run, method=method))
-        recipe = {name: (value, text) for name, value, text in dict(facts.settings_of(other))["Recipe"]}
+        recipe = {name: (value, text) for name, value, text in dict(settings.settings_of(other))["Recipe"]}
         assert recipe["temperature"][0] == temperature
         assert ("SupReMix" in recipe["temperature"][1]) == (method == "supremix")
         scheduled = "'onecycle'" in recipe["refine_learning_rate"][1]
         assert scheduled == (method == "rnc-original") != ("Constant" in recipe["refine_learning_rate"][1])
-    fields = [name for name, *_ in dict(facts.settings_of(record))["Recipe"]]
+    fields = [name for name, *_ in dict(settings.settings_of(record))["Recipe"]]
     unused = fixed.unused(Plan(run=record.run, profile=record.profile))
     assert fields == [each.name for each in dataclasses.fields(record.profile.shared) if each.name not in unused]
 
@@ -223,13 +222,13 @@ def test_a_system_with_a_network_of_its_own_lists_no_setting_of_another(extensio
     record = made[1]["parent"]
     other = dataclasses.replace(record, run=dataclasses.replace(record.run, method=method, views="one"))
     found = {
-        heading: {name: value for name, value, _ in own} for heading, own in extension.run_facts.settings_of(other)
+        heading: {name: value for name, value, _ in own} for heading, own in extension.run_settings.settings_of(other)
     }
     assert found["Run"]["init"] == "random"
     assert "Encoder" not in found
     assert found["Recipe"]["backbone"] == "own"
     assert "head" not in found["Recipe"]
-    usual = {heading: {name for name, *_ in own} for heading, own in extension.run_facts.settings_of(record)}
+    usual = {heading: {name for name, *_ in own} for heading, own in extension.run_settings.settings_of(record)}
     assert {"widths", "depths", "strides"} <= usual["Encoder"]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import jinja2
 import run_drawings
 import run_facts
+import run_settings
 from markupsafe import Markup, escape
 from run_facts import Made
 from run_links import INDEX, LinkRuns, RunsRole
@@ -70,7 +71,7 @@ def code_digest() -> bytes:
     The whole package counts: what a score or a chance level calls reaches most of it, and no list of files keeps up.
     """
     package = Path(coreecho.__file__).parent
-    made_by = [Path(module.__file__) for module in (run_facts, run_drawings)] + [Path(__file__)]
+    made_by = [Path(module.__file__) for module in (run_facts, run_settings, run_drawings)] + [Path(__file__)]
     made_by += sorted(path for path in package.rglob("*") if path.suffix in (".py", ".json"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in made_by)).digest()
 
@@ -132,7 +133,7 @@ def context_of(made: Made, app: Any) -> dict[str, Any]:
     listed = app.builder.get_relative_uri(made.page, PROVENANCE) if PROVENANCE in pages and made.fills else ""
     parts = [
         (heading, [(field, value, sentence(text)) for field, value, text in fields])
-        for heading, fields in run_facts.settings_of(record)
+        for heading, fields in run_settings.settings_of(record)
     ]
     return {
         "made": made,

@@ -11,7 +11,7 @@ from coreecho.clinical import agreement, bands
 from coreecho.clinical.pictures import SETTINGS, Graded, thirds
 from coreecho.clinical.scored import Scored, oracle
 from coreecho.clinical.tables import AGREEMENT, ERRORS, cell, number
-from coreecho.datasets.camus import QUALITIES
+from coreecho.datasets.camus_info import QUALITIES
 from coreecho.resampling import Difference, Interval
 from coreecho.tables import NOT_RUN, Table
 

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from coreecho.clinical.scored import Scored
-from coreecho.datasets.camus import QUALITIES
+from coreecho.datasets.camus_info import QUALITIES
 from coreecho.errors import RecordError
 from coreecho.phantom.case import sample_case
 from coreecho.phantom_settings import PhantomSettings

@@ -12,7 +12,7 @@ from coreecho.clinical.picture_tables import Effect
 from coreecho.clinical.pictures import Graded
 from coreecho.clinical.scored import Scored
 from coreecho.clinical.worst import Case
-from coreecho.datasets.camus import QUALITIES
+from coreecho.datasets.camus_info import QUALITIES
 from coreecho.resampling import Interval
 from coreecho.tables import NOT_RUN
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from coreecho.datacheck.report import Options, Report
 from coreecho.datasets import Dataset, read_camus, read_hmcqu
-from coreecho.datasets.camus import QUALITIES, FoldRule, scan_camus
+from coreecho.datasets.camus import FoldRule, scan_camus
+from coreecho.datasets.camus_info import QUALITIES
 from coreecho.datasets.echonet import LIST_FILE, TRACING_FILE, EchonetFolder, scan_echonet, select
 from coreecho.datasets.folders import entries
 from coreecho.datasets.hmcqu import BOOKS, FOLDS, VIEWS, View, scan_hmcqu

@@ -153,13 +153,11 @@ def scan_camus(root: str | Path) -> CamusFolder:
     named = [group for group in groups if group.name.lower() in ("training", "testing")]
     if len(groups) > 1 and (named != groups or len({group.parent for group in groups}) > 1):
         raise DataError(f"{root}: several data sets below it ({', '.join(map(str, groups[:3]))}); name one")
-    patients = [
-        _patient(folders, name, f"{group.name.lower()}/{name}" if named else name)
-        for group in groups
-        for folders in entries(group)[:1]
-        for name in folders
-        if _PATIENT.fullmatch(name)
-    ]
+    patients = []
+    for group in groups:
+        folders = entries(group)[0]
+        names = [name for name in folders if _PATIENT.fullmatch(name)]
+        patients += [_patient(folders, name, f"{group.name.lower()}/{name}" if named else name) for name in names]
     older = any(patient.path is not None and patient.path.suffix.lower() == ".mhd" for patient in patients)
     without = {patient.id for patient in patients if patient.problem == NO_EF and patient.id.startswith("testing/")}
     return CamusFolder(
@@ -204,9 +202,3 @@ def _patient(folders: Entries, stem: str, name: str) -> Patient:
 def _first(files: Entries, stem: str, ends: Sequence[str]) -> Path | None:
     """The first of a patient's files with one of these ends to its name."""
     return next(filter(None, (files.one(stem + end) for end in ends)), None)
-
-
-__all__ = [
-    "NO_EF", "QUALITIES", "CamusFolder", "FoldRule", "Patient", "camus_folds", "holds_patients", "read_camus",
-    "scan_camus",
-]  # fmt: skip

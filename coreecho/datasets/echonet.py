@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from coreecho.datasets.folders import contents, pick, several
+from coreecho.datasets.folders import by_stem, contents, pick, several
 from coreecho.datasets.lists import read_list, stems
 from coreecho.datasets.pediatric import FoldRule, assign_folds
 from coreecho.datasets.study import SPLITS, Dataset, Split, Study, refusal
@@ -117,9 +117,7 @@ def scan_echonet(root: str | Path, folds: FoldRule | None = None) -> EchonetFold
     """
     root = find_root(Path(root))
     rows = _read_list(root, folds)
-    alike: dict[str, list[Path]] = {}
-    for path in _videos(root):
-        alike.setdefault(path.stem.lower(), []).append(path)
+    alike = by_stem(_videos(root))
     files = {stem: paths[-1] for stem, paths in alike.items()}
     unclear = {}
     for row in rows:

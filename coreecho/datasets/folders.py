@@ -7,7 +7,7 @@ nothing else, the one that is spelt as asked for is taken, and none at all if th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from coreecho.errors import DataError
@@ -37,6 +37,14 @@ class Entries(dict[str, Path]):
         if found is None:
             raise DataError(f"{several(alike)} in place of {name}")
         return found
+
+
+def by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
+    """Files by lower-case name without suffix, for `pick` to choose from."""
+    found: dict[str, list[Path]] = {}
+    for path in paths:
+        found.setdefault(path.stem.lower(), []).append(path)
+    return found
 
 
 def pick(alike: Sequence[Path], name: str) -> Path | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from coreecho.datasets.folders import Entries, files_below, find_below, pick, several
+from coreecho.datasets.folders import Entries, by_stem, files_below, find_below, pick, several
 from coreecho.datasets.lists import read_list, stems
 from coreecho.datasets.study import SPLITS, Dataset, Study, refusal
 from coreecho.errors import DataError
@@ -38,9 +38,7 @@ def read_motions(root: str | Path) -> Dataset:
         raise DataError(f"{root}: holds no {LIST_FILE} (looked four levels deep); give the moving shapes' folder")
     path = roots[0] / LIST_FILE
     table = _read_list(path)
-    alike: dict[str, list[Path]] = {}
-    for file in files_below(roots[0], ".avi", depth=1):
-        alike.setdefault(file.stem.lower(), []).append(file)
+    alike = by_stem(files_below(roots[0], ".avi", depth=1))
     given = zip(table["id"], table["FileName"].str.strip(), strict=True)
     files = {name: pick(alike.get(name.lower(), []), file) for name, file in given}
     without = [name for name, file in files.items() if file is None]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from coreecho.clinical import agreement, bands, calibration, classes, thresholds
 from coreecho.clinical.pictures import Graded
 from coreecho.clinical.scored import ORACLE, Scored
-from coreecho.datasets.camus import QUALITIES
+from coreecho.datasets.camus_info import QUALITIES
 from coreecho.figures.style import BLACK, GREY, STYLE, Look, look
 from coreecho.resampling import Interval
 
