@@ -73,7 +73,7 @@ table = tables.comparison(records, paper_records)
 table.write(page.out, "table1")
 Markdown(table.markdown())
 
-# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds; rows with one mark were trained once.", "name": "fig-table1"}}
+# %% mystnb={"image": {"alt": "Two panels with one line for each row of the table: on the left the published R2 as hollow points, on the right what was found here as filled points with 95 % intervals and small marks for seeds. The values are those of the table above."}, "figure": {"caption": "R2, published and run here. The panels have scales of their own: they were measured on different data. Lines are 95 % intervals over patients, small marks single seeds; rows without them were trained once.", "name": "fig-table1"}}
 figures.shown(figures.table_intervals(table.numbers, "R2 (%)"), page.out, "table1")
 
 # %% [markdown]
